@@ -1,0 +1,329 @@
+//! The command line: what commands and options there are.
+//!
+//! Out: a [`Command`] that makes sense by itself. Help, version and bad usage are dealt with here and do not return.
+
+use crate::{quantity, suggest};
+use clap::builder::ValueHint;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  the guest's own, or:
+  0    success
+  1    a file is missing, invalid or does not link; an assertion failed
+  2    bad usage
+  124  --timeout ran out
+  134  the guest trapped";
+
+const EXAMPLES: &str = "\
+Examples:
+  vm run app.wasm                      run a program
+  vm run --dir . app.wasm in.txt       and let it use the current directory
+  vm run --invoke add math.wat 1 2     call one function
+  vm inspect app.wasm                  see what a module imports and exports";
+
+const RUN_EXAMPLES: &str = "\
+Everything after FILE goes to the guest, flags and `--` included. A FILE that begins with a dash goes after `--`.
+
+Examples:
+  vm run app.wasm --verbose in.txt
+  vm run --dir data::/data:ro --env HOME=/ --env LANG app.wasm
+  vm run --invoke fib math.wat 30
+  vm run --timeout 2s --max-memory 64M --fuel 1_000_000_000 untrusted.wasm
+  vm run --preload env=lib.wasm app.wasm";
+
+/// Runs WebAssembly programs.
+#[derive(Parser, Debug)]
+#[command(name = "vm", version, arg_required_else_help = true)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run a program, or one function of a module
+    Run(RunArgs),
+    /// Check that modules are valid, every function of them
+    Validate(ValidateArgs),
+    /// Run conformance scripts (.wast)
+    Wast(WastArgs),
+    /// Show what a module imports, exports and consists of
+    Inspect(InspectArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `vm run`.
+#[derive(Args, Debug)]
+#[command(override_usage = "vm run [OPTIONS] FILE [ARGS]...")]
+#[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct RunArgs {
+    /// Let the guest use a directory, under another name or read-only if so desired
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]", value_parser = dir, value_hint = ValueHint::DirPath)]
+    pub(crate) dirs: Vec<Dir>,
+
+    /// Set an environment variable of the guest; without a value, pass on the one set here
+    #[arg(long = "env", value_name = "K[=V]", value_parser = env_var)]
+    pub(crate) env: Vec<EnvVar>,
+
+    /// Call this exported function with ARGS, and print its results
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+
+    /// Make the exports of another module importable under NAME
+    #[arg(long = "preload", value_name = "NAME=FILE", value_parser = preload)]
+    pub(crate) preloads: Vec<Preload>,
+
+    /// What to do about imports that nothing provides
+    #[arg(long, value_name = "POLICY", default_value = "error")]
+    pub(crate) unknown_imports: UnknownImports,
+
+    /// Name of the program as the guest sees it, in place of FILE
+    #[arg(long, value_name = "NAME")]
+    pub(crate) argv0: Option<String>,
+
+    /// Stop the guest after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Stop the guest after about so many instructions
+    #[arg(long, value_name = "N", value_parser = quantity::count)]
+    pub(crate) fuel: Option<u64>,
+
+    /// Bytes that each linear memory may grow to, such as 64M
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub(crate) max_memory: Option<u64>,
+
+    /// Bytes of stack for the guest's calls, such as 1M
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub(crate) max_stack: Option<u64>,
+
+    /// When to validate function bodies: at their first call, or all at once
+    #[arg(long, value_name = "WHEN", default_value = "lazy")]
+    pub(crate) validate: Validate,
+
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+
+    /// The module (.wasm or .wat), and the guest's arguments
+    #[arg(value_name = "FILE", required = true, num_args = 1.., trailing_var_arg = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file_and_args: Vec<OsString>,
+}
+
+/// How functions are executed.
+#[derive(Args, Debug)]
+pub(crate) struct Execution {
+    /// What executes functions; `auto` is the best there is
+    #[arg(long, value_name = "TIER", default_value = "auto")]
+    pub(crate) tier: Tier,
+
+    /// How memory accesses are kept in bounds; `auto` uses guard pages where it can
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub(crate) memory: Memory,
+}
+
+/// Arguments of `vm validate`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  vm validate app.wasm lib.wat")]
+pub(crate) struct ValidateArgs {
+    /// The modules (.wasm or .wat)
+    #[arg(value_name = "FILES", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Arguments of `vm wast`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  vm wast --memory checked tests/*.wast")]
+pub(crate) struct WastArgs {
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+
+    /// Count fuel, of which there is enough
+    #[arg(long)]
+    pub(crate) fuel: bool,
+
+    /// Stop each script after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// The scripts
+    #[arg(value_name = "FILES", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Arguments of `vm inspect`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  vm inspect app.wasm\n  vm inspect --func main app.wasm\n  vm inspect --func 7 app.wasm"
+)]
+pub(crate) struct InspectArgs {
+    /// Show the code that the interpreter runs for this function, beside its WebAssembly
+    #[arg(long, value_name = "N|NAME")]
+    pub(crate) func: Option<String>,
+
+    /// The module (.wasm or .wat)
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// Arguments of `vm completions`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  vm completions bash > ~/.local/share/bash-completion/completions/vm")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `--unknown-imports`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UnknownImports {
+    /// List them and stop
+    Error,
+    /// Run, and trap when one is called
+    Trap,
+    /// Run, and let them return zero
+    Default,
+}
+
+/// `--validate`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Validate {
+    /// Each function at its first call
+    Lazy,
+    /// All before anything runs
+    Eager,
+}
+
+/// `--memory`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Memory {
+    /// Guard pages where type and system allow them
+    Auto,
+    /// Explicit checks always
+    Checked,
+}
+
+/// `--tier`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tier {
+    /// The interpreter
+    Interp,
+    /// Compiled code
+    Jit,
+    /// The best this version has
+    Auto,
+}
+
+/// `--dir HOST[::GUEST][:ro]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Dir {
+    pub(crate) host: String,
+    pub(crate) guest: String,
+    pub(crate) read_only: bool,
+}
+
+/// `--env K[=V]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct EnvVar {
+    pub(crate) name: String,
+    pub(crate) value: Option<String>,
+}
+
+/// `--preload NAME=FILE`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Preload {
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+}
+
+fn dir(text: &str) -> Result<Dir, String> {
+    let (paths, read_only) = match text.strip_suffix(":ro") {
+        Some(paths) => (paths, true),
+        None => (text, false),
+    };
+    let (host, guest) = paths.split_once("::").unwrap_or((paths, paths));
+    if host.is_empty() || guest.is_empty() {
+        return Err("expected HOST, HOST::GUEST or either with :ro".into());
+    }
+    Ok(Dir { host: host.into(), guest: guest.into(), read_only })
+}
+
+fn env_var(text: &str) -> Result<EnvVar, String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_string())),
+        None => (text, None),
+    };
+    if name.is_empty() {
+        return Err("expected NAME or NAME=VALUE".into());
+    }
+    Ok(EnvVar { name: name.into(), value })
+}
+
+fn preload(text: &str) -> Result<Preload, String> {
+    match text.split_once('=') {
+        Some((name, file)) if !file.is_empty() => Ok(Preload { name: name.into(), file: file.into() }),
+        _ => Err("expected NAME=FILE".into()),
+    }
+}
+
+/// Parses the command line of this process; help, version and errors end it.
+pub(crate) fn parse() -> Command {
+    match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(mut e) => {
+            suggest::improve(&mut e, &definition());
+            e.exit()
+        }
+    }
+}
+
+/// The definition of the whole command line, for completions.
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn directories() {
+        let d = |host: &str, guest: &str, read_only| Ok(Dir { host: host.into(), guest: guest.into(), read_only });
+        assert_eq!(dir("."), d(".", ".", false));
+        assert_eq!(dir("a:ro"), d("a", "a", true));
+        assert_eq!(dir("a::/b"), d("a", "/b", false));
+        assert_eq!(dir("a::/b:ro"), d("a", "/b", true));
+        assert_eq!(dir("a:b::c"), d("a:b", "c", false));
+        for bad in ["", "::", "a::", "::b", ":ro"] {
+            assert!(dir(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// The guest's arguments for a command line.
+    fn guest_args(line: &[&str]) -> Vec<String> {
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        run.file_and_args.iter().map(|a| a.to_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn everything_after_the_file_is_the_guests() {
+        assert_eq!(guest_args(&["vm", "run", "--fuel", "5", "a.wasm", "--fuel", "6"]), ["a.wasm", "--fuel", "6"]);
+        assert_eq!(guest_args(&["vm", "run", "a.wasm", "--", "-x"]), ["a.wasm", "--", "-x"]);
+        assert_eq!(guest_args(&["vm", "run", "a.wasm", "x", "--", "y"]), ["a.wasm", "x", "--", "y"]);
+        assert_eq!(guest_args(&["vm", "run", "a.wasm", "--help", "-h"]), ["a.wasm", "--help", "-h"]);
+        assert_eq!(guest_args(&["vm", "run", "--", "-a.wasm", "-x"]), ["-a.wasm", "-x"]);
+    }
+}

@@ -1,0 +1,234 @@
+//! `vm run`: loads a module, gives it what the options grant, and runs it.
+//!
+//! Out: the guest's exit code, or one message and the code that fits it. This is the path whose start-up time users
+//! feel, so that it does nothing that the options do not ask for.
+
+use crate::args::{RunArgs, Validate};
+use crate::exit::{self, Exit};
+use crate::watchdog::{self, Watchdog};
+use crate::{invoke, link, module, output};
+use std::ffi::OsString;
+use std::path::Path;
+use vm::{
+    Config, Engine, Error, Extern, ExternType, Func, Instance, Linker, Module, Store, StoreLimits, TrapKind, Val,
+    Validation,
+};
+use wasi::{WasiCtx, WasiCtxBuilder};
+
+/// What host functions find in the store.
+struct Host {
+    wasi: WasiCtx,
+}
+
+/// A run: the guest's world, and what is needed to explain how it ended.
+struct Run {
+    file: String,
+    args: RunArgs,
+    store: Store<Host>,
+    watchdog: Option<Watchdog>,
+}
+
+/// Runs the program or function that the arguments name.
+pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
+    let engine = engine(&args)?;
+    let (file, guest_args) = args.file_and_args.split_first().ok_or_else(|| Exit::usage("no FILE given"))?;
+    let module = module::load(&engine, Path::new(file))?;
+    let wasi = wasi_context(&args, file, guest_args)?;
+    let mut store = Store::new(&engine, Host { wasi });
+    let file = file.to_string_lossy().into_owned();
+    limit(&mut store, &args)?;
+    let watchdog = match args.timeout {
+        None => None,
+        Some(timeout) => Some(
+            Watchdog::start(timeout, store.interrupt_handle(), file.clone())
+                .map_err(|e| Exit::failure(format!("cannot start the clock for --timeout: {e}")))?,
+        ),
+    };
+    Run { file, args, store, watchdog }.guest(&module)
+}
+
+fn engine(args: &RunArgs) -> Result<Engine, Exit> {
+    let mut config = Config::new();
+    config
+        .tier(module::tier(args.execution.tier)?)
+        .memory_mode(module::memory_mode(args.execution.memory))
+        .fuel(args.fuel.is_some())
+        .validation(match args.validate {
+            Validate::Lazy => Validation::Lazy,
+            Validate::Eager => Validation::Eager,
+        });
+    if let Some(bytes) = args.max_stack {
+        config.max_stack(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    Engine::new(&config).map_err(|e| Exit::failure(e.to_string()))
+}
+
+fn limit(store: &mut Store<Host>, args: &RunArgs) -> Result<(), Exit> {
+    if args.max_memory.is_some() {
+        store.limits(StoreLimits { memory_bytes: args.max_memory, ..StoreLimits::default() });
+    }
+    if let Some(fuel) = args.fuel {
+        store.set_fuel(fuel).map_err(|e| Exit::failure(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// What the guest gets: arguments, environment, directories and the standard streams.
+fn wasi_context(args: &RunArgs, file: &OsString, guest_args: &[OsString]) -> Result<WasiCtx, Exit> {
+    let bad = |e: wasi::BuildError| Exit::failure(e.to_string());
+    let mut builder = WasiCtxBuilder::new();
+    builder.inherit_stdio().map_err(bad)?;
+    match &args.argv0 {
+        Some(name) => builder.arg(name).map_err(bad)?,
+        None => builder.arg(file).map_err(bad)?,
+    };
+    // With --invoke the arguments are the function's.
+    if args.invoke.is_none() {
+        builder.args(guest_args).map_err(bad)?;
+    }
+    for var in &args.env {
+        let inherited = match &var.value {
+            Some(_) => None,
+            None => std::env::var_os(&var.name),
+        };
+        let value = var.value.as_ref().map(OsString::from).or(inherited);
+        // A variable that is not set here is not set there.
+        if let Some(value) = value {
+            builder.env(&var.name, value).map_err(bad)?;
+        }
+    }
+    for dir in &args.dirs {
+        builder
+            .preopened_dir(&dir.host, &dir.guest, dir.read_only)
+            .map_err(|e| Exit::failure(format!("--dir: {e}")))?;
+    }
+    builder.build().map_err(bad)
+}
+
+impl Run {
+    /// Links, instantiates and runs the module.
+    fn guest(mut self, module: &Module) -> Result<(), Exit> {
+        let mut linker = Linker::new(module.engine());
+        self.link(&mut linker, module)?;
+        let instance = match linker.instantiate(&mut self.store, module) {
+            Ok(instance) => instance,
+            Err(e) => return Err(self.explain(&e)),
+        };
+        if let Some(func) = self.entry(instance, module, "_initialize")? {
+            self.call(func, &[])?;
+        }
+        match self.args.invoke.take() {
+            Some(name) => self.invoke(instance, module, &name),
+            None => self.start(instance, module),
+        }
+    }
+
+    fn link(&mut self, linker: &mut Linker<Host>, module: &Module) -> Result<(), Exit> {
+        wasi::add_to_linker(linker, |host: &mut Host| &mut host.wasi).map_err(|e| Exit::failure(e.to_string()))?;
+        let policy = self.args.unknown_imports;
+        for preload in std::mem::take(&mut self.args.preloads) {
+            let library = module::load(module.engine(), &preload.file)?;
+            let file = preload.file.display().to_string();
+            link::complete(linker, &library, &file, policy)?;
+            if let Err(e) = linker.module(&mut self.store, &preload.name, &library) {
+                self.file = file;
+                return Err(self.explain(&e));
+            }
+        }
+        link::complete(linker, module, &self.file, policy)
+    }
+
+    /// An exported function without parameters and results that hosts call by convention.
+    fn entry(&mut self, instance: Instance, module: &Module, name: &str) -> Result<Option<Func>, Exit> {
+        match module.get_export(name) {
+            None => Ok(None),
+            Some(ExternType::Func(ty)) if ty.params.is_empty() && ty.results.is_empty() => {
+                Ok(instance.get_func(&mut self.store, name))
+            }
+            Some(ty) => Err(Exit::failure(format!("{}: export `{name}` is {ty}, not func () -> ()", self.file))),
+        }
+    }
+
+    /// Runs a command. A reactor has been initialised, and there is nothing more to do.
+    fn start(&mut self, instance: Instance, module: &Module) -> Result<(), Exit> {
+        if let Some(func) = self.entry(instance, module, "_start")? {
+            return self.call(func, &[]).map(drop);
+        }
+        let functions = functions(module);
+        if module.get_export("_initialize").is_some() || functions.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{}: not a program: it exports no function `_start`", self.file);
+        let hint = format!("call one of its functions with --invoke NAME: {}", listed(&functions));
+        Err(Exit::failure(module::with_hint(&message, Some(hint))))
+    }
+
+    /// Calls the function of that name with the command line's arguments, and prints its results, one a line.
+    fn invoke(&mut self, instance: Instance, module: &Module, name: &str) -> Result<(), Exit> {
+        let Some(Extern::Func(func)) = instance.get_export(&mut self.store, name) else {
+            let functions = functions(module);
+            let message = format!("{}: no function is exported as `{name}`", self.file);
+            let hint = (!functions.is_empty()).then(|| format!("there are {}", listed(&functions)));
+            return Err(Exit::failure(module::with_hint(&message, hint)));
+        };
+        let ty = func.ty(&self.store);
+        let args = self.args.file_and_args.get(1..).unwrap_or_default();
+        let args = invoke::arguments(name, &ty, args).map_err(Exit::usage)?;
+        let results = self.call(func, &args)?;
+        let text: String = results.iter().map(|v| invoke::text(v) + "\n").collect();
+        output::print(&text)
+    }
+
+    fn call(&mut self, func: Func, args: &[Val]) -> Result<Vec<Val>, Exit> {
+        let mut results = vec![Val::I32(0); func.ty(&self.store).results.len()];
+        match func.call(&mut self.store, args, &mut results) {
+            Ok(()) => Ok(results),
+            Err(e) => Err(self.explain(&e)),
+        }
+    }
+
+    /// Exit code and message for the way in which the guest ended.
+    fn explain(&self, e: &Error) -> Exit {
+        if let Some(wasi::I32Exit(code)) = e.downcast_ref() {
+            return Exit::guest(*code);
+        }
+        let message = format!("{}: {e}", self.file);
+        let Some(trap) = e.as_trap() else {
+            let hint = matches!(e, Error::Limit(_)).then_some("the limits are --max-memory and --max-stack");
+            return Exit::failure(module::with_hint(&message, hint));
+        };
+        if let (TrapKind::Interrupted, Some(timeout), true) =
+            (trap.kind(), self.args.timeout, self.watchdog.as_ref().is_some_and(Watchdog::fired))
+        {
+            let message = format!("{}\n{trap}", watchdog::message(&self.file, timeout));
+            return Exit { code: exit::TIMEOUT, message: Some(message) };
+        }
+        let hint = match trap.kind() {
+            TrapKind::OutOfFuel => Some("--fuel sets how much there is"),
+            TrapKind::CallStackExhausted => Some("--max-stack sets how much stack there is"),
+            TrapKind::InvalidFunction => Some("the module is not valid: `vm validate` checks all of it"),
+            _ => None,
+        };
+        let message = module::with_hint(&format!("{}: trap: {trap}", self.file), hint);
+        Exit { code: exit::TRAP, message: Some(message) }
+    }
+}
+
+/// The functions that a module exports, with their types.
+fn functions(module: &Module) -> Vec<String> {
+    let exports = module.exports().filter_map(|e| match e.ty() {
+        ExternType::Func(ty) => Some(format!("{} {ty}", e.name())),
+        _ => None,
+    });
+    exports.collect()
+}
+
+/// The first few of them.
+fn listed(functions: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = functions.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if functions.len() > SHOWN {
+        text.push_str(&format!(" and {} more (see `vm inspect`)", functions.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! `vm wast`: runs conformance scripts, and counts their assertions.
+
+use crate::args::WastArgs;
+use crate::exit::{self, Exit};
+use crate::{module, output};
+use spectest::{Config, Report};
+
+/// Runs every script, prints each failure as it comes, and the totals last.
+pub(crate) fn run(args: &WastArgs) -> Result<(), Exit> {
+    let config = Config {
+        tier: module::tier(args.execution.tier)?,
+        memory_mode: module::memory_mode(args.execution.memory),
+        fuel: args.fuel,
+        timeout: args.timeout,
+        print: true,
+        ..Config::default()
+    };
+    let mut total = Report::default();
+    let mut unreadable = false;
+    for file in &args.files {
+        match spectest::run_file(file, &config) {
+            Ok(report) => {
+                for failure in &report.failed {
+                    output::print(&format!("{failure}\n"))?;
+                }
+                total.merge(report);
+            }
+            Err(e) => {
+                unreadable = true;
+                output::complain(&format!("cannot read {}: {e}", file.display()));
+            }
+        }
+    }
+    output::print(&format!("{} passed, {} failed\n", total.passed, total.failed.len()))?;
+    if total.failed.is_empty() && !unreadable { Ok(()) } else { Err(Exit::silent(exit::FAILURE)) }
+}

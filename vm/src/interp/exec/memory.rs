@@ -1,0 +1,198 @@
+//! Loads and stores.
+//!
+//! *Plain* forms access memory 0 of an instance whose memory 0 is guarded: no check. *Checked* forms name their memory,
+//! compare with its length, and read its base anew each time; the word behind them holds the 64-bit offset.
+
+use super::access::Access;
+use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Reg, S, Src, handler};
+use crate::runtime::memory::LinearMemory;
+use crate::trap::TrapKind;
+use std::marker::PhantomData;
+
+/// How the address of a plain access is found.
+pub(crate) trait Address {
+    unsafe fn get(s: &S, field: u16) -> u64;
+}
+impl Address for Mem {
+    #[inline(always)]
+    unsafe fn get(s: &S, field: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { u64::from(u32::from_slot(s.slot(field))) + u64::from(s.inst().x) }
+    }
+}
+impl Address for Acc {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { u64::from(s.r as u32) + u64::from(s.inst().x) }
+    }
+}
+/// Slot b plus slot c, offset d.
+pub(crate) struct Sum;
+impl Address for Sum {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe {
+            let i = s.inst();
+            let sum = u32::from_slot(s.slot(i.b)).wrapping_add(u32::from_slot(s.slot(i.c())));
+            u64::from(sum) + u64::from(i.d())
+        }
+    }
+}
+/// Accumulator plus slot c, offset d.
+pub(crate) struct SumAcc;
+impl Address for SumAcc {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe {
+            let i = s.inst();
+            u64::from((s.r as u32).wrapping_add(u32::from_slot(s.slot(i.c())))) + u64::from(i.d())
+        }
+    }
+}
+
+/// The immediate alone.
+pub(crate) struct Absolute;
+impl Address for Absolute {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { u64::from(s.inst().x) }
+    }
+}
+
+handler! {
+    fn load<X: Access, A: Address, D: Dst>(s) {
+        let at = A::get(&s, s.inst().b);
+        let v = X::load(s.mem, at, s.ip as usize, s.fp as usize, s.ctx as usize);
+        D::put(&mut s, v);
+        s.next(1)
+    }
+}
+
+/// The value of a store.
+pub(crate) trait StoreValue {
+    unsafe fn get<T: Reg>(s: &S, field: u16) -> T;
+}
+impl StoreValue for Mem {
+    #[inline(always)]
+    unsafe fn get<T: Reg>(s: &S, field: u16) -> T {
+        // SAFETY: handlers' contract.
+        unsafe { T::from_slot(s.slot(field)) }
+    }
+}
+impl StoreValue for Acc {
+    #[inline(always)]
+    unsafe fn get<T: Reg>(s: &S, _: u16) -> T {
+        T::from_acc(s)
+    }
+}
+/// A 16-bit immediate.
+pub(crate) struct Imm;
+impl StoreValue for Imm {
+    #[inline(always)]
+    unsafe fn get<T: Reg>(_: &S, field: u16) -> T {
+        T::imm16(field)
+    }
+}
+
+handler! {
+    /// Address in a, value in b, offset in x.
+    fn store<X: Access, A: Address, V: StoreValue>(s) {
+        let i = *s.inst();
+        let at = A::get(&s, i.a);
+        X::store(s.mem, at, V::get::<X::R>(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize);
+        s.next(1)
+    }
+}
+
+handler! {
+    /// Value in a, address in b and c, offset in d.
+    fn store_sum<X: Access, A: Address, V: StoreValue>(s) {
+        let i = *s.inst();
+        let at = A::get(&s, i.b);
+        X::store(s.mem, at, V::get::<X::R>(&s, i.a), s.ip as usize, s.fp as usize, s.ctx as usize);
+        s.next(1)
+    }
+}
+
+/// Checks an access of `width` bytes; answers the base of the memory and the address within it.
+///
+/// # Safety
+/// The memory index must be one of the instance's.
+#[inline(always)]
+pub(crate) unsafe fn checked(s: &S, memory: u16, index: u64, width: u64) -> Result<(*mut u8, u64), TrapKind> {
+    // SAFETY: the caller's contract; a data word with the offset follows.
+    unsafe {
+        let m: *mut LinearMemory = *(*s.ctx).memories.add(memory as usize);
+        let offset = (*s.ip.add(1)).h;
+        let at = index.checked_add(offset).ok_or(TrapKind::MemoryOutOfBounds)?;
+        let end = at.checked_add(width).ok_or(TrapKind::MemoryOutOfBounds)?;
+        if end <= (*m).vm.len() as u64 { Ok(((*m).vm.base, at)) } else { Err(TrapKind::MemoryOutOfBounds) }
+    }
+}
+
+handler! {
+    /// Address in b, memory in c. Slots of 32-bit indices are zero-extended, so one form serves both widths.
+    fn load_checked<X: Access, A: Src, D: Dst>(s) {
+        let i = *s.inst();
+        match checked(&s, i.c(), A::get::<u64>(&s, i.b), X::WIDTH) {
+            Ok((base, at)) => {
+                let v = X::load(base, at, s.ip as usize, s.fp as usize, s.ctx as usize);
+                D::put(&mut s, v);
+                s.next(2)
+            }
+            Err(kind) => s.trap(kind),
+        }
+    }
+}
+
+handler! {
+    /// Address in a, value in b, memory in c.
+    fn store_checked<X: Access, V: Src>(s) {
+        let i = *s.inst();
+        let v = V::get::<X::R>(&s, i.b);
+        match checked(&s, i.c(), u64::from_slot(s.slot(i.a)), X::WIDTH) {
+            Ok((base, at)) => {
+                X::store(base, at, v, s.ip as usize, s.fp as usize, s.ctx as usize);
+                s.next(2)
+            }
+            Err(kind) => s.trap(kind),
+        }
+    }
+}
+
+/// Forms of an access's handlers.
+pub(crate) struct Forms<X>(PhantomData<X>);
+impl<X: Access> Forms<X> {
+    /// Address (slot, accumulator, sum of slots, sum with the accumulator, immediate), then destination.
+    pub(crate) const LOAD: &'static [Handler] = &[
+        load::<X, Mem, Acc>, load::<X, Mem, Mem>,
+        load::<X, Acc, Acc>, load::<X, Acc, Mem>,
+        load::<X, Sum, Acc>, load::<X, Sum, Mem>,
+        load::<X, SumAcc, Acc>, load::<X, SumAcc, Mem>,
+        load::<X, Absolute, Acc>, load::<X, Absolute, Mem>,
+    ];
+    /// Address and value, in the order of [`crate::interp::isa::StoreForm`].
+    pub(crate) const STORE: &'static [Handler] = &[
+        store::<X, Mem, Mem>,
+        store::<X, Acc, Mem>,
+        store::<X, Mem, Acc>,
+        store::<X, Mem, Imm>,
+        store::<X, Acc, Imm>,
+        store::<X, Acc, Acc>,
+        store_sum::<X, Sum, Mem>,
+        store::<X, Absolute, Mem>,
+        store::<X, Absolute, Acc>,
+        store::<X, Absolute, Imm>,
+    ];
+    /// Address (slot, accumulator), then destination.
+    pub(crate) const LOAD_CHECKED: &'static [Handler] = &[
+        load_checked::<X, Mem, Acc>, load_checked::<X, Mem, Mem>,
+        load_checked::<X, Acc, Acc>, load_checked::<X, Acc, Mem>,
+    ];
+    /// Value (slot, accumulator).
+    pub(crate) const STORE_CHECKED: &'static [Handler] = &[store_checked::<X, Mem>, store_checked::<X, Acc>];
+}

@@ -1,0 +1,831 @@
+//! WebAssembly operators to instructions.
+
+use super::builder::{Builder, Entry, Loc, Operand, class_of, class_of_parsed};
+use crate::interp::dispatch::Class;
+use crate::interp::exec::num::{binary_ops, compare_ops, trapping_ops, unary_ops};
+use crate::interp::isa::{LoadForm, Op, PairForm, StoreForm, accesses, ops, same};
+use crate::interp::simd::ops::*;
+use wasmparser::{MemArg, MemArgTarget, Operator};
+
+/// Operators that are one numeric instruction: their table entry and number of operands.
+fn numeric(op: &Operator<'_>) -> Option<(Op, u8)> {
+    macro_rules! binary {
+        ($($name:ident: $a:ty, $b:ty => $r:ty, |$x:ident, $y:ident| $e:expr;)*) => {
+            match op {
+                $(Operator::$name => return Some((&ops::$name, 2)),)*
+                _ => {}
+            }
+        };
+    }
+    macro_rules! compare {
+        ($($name:ident $br:ident: $a:ty, |$x:ident, $y:ident| $e:expr;)*) => {
+            compare_operators!(op; $($name)*)
+        };
+    }
+    /// The tests of bits exist in branching form only.
+    macro_rules! compare_operators {
+        ($op:ident; $($name:ident)*) => {{
+            $(compare_operators!(@one $op $name);)*
+        }};
+        (@one $op:ident I32Test) => {};
+        (@one $op:ident I64Test) => {};
+        (@one $op:ident $name:ident) => {
+            if matches!($op, Operator::$name) {
+                return Some((&ops::$name, 2));
+            }
+        };
+    }
+    macro_rules! unary {
+        ($($name:ident: $a:ty => $r:ty, |$x:ident| $e:expr;)*) => {
+            match op {
+                $(Operator::$name => return Some((&ops::$name, 1)),)*
+                _ => {}
+            }
+        };
+    }
+    binary_ops!(binary);
+    trapping_ops!(binary);
+    unary_ops!(unary);
+    compare_ops!(compare);
+    None
+}
+
+/// Operators on vectors without immediates: entry, and the shape of operands.
+enum VectorShape {
+    Unary,
+    Binary,
+    Ternary,
+    Shift,
+    Test,
+    Splat,
+}
+
+fn vector(op: &Operator<'_>) -> Option<(Op, VectorShape)> {
+    macro_rules! arms {
+        ($shape:ident: $($name:ident $f:ident;)*) => {
+            match op {
+                $(Operator::$name => return Some((&ops::$name, VectorShape::$shape)),)*
+                _ => {}
+            }
+        };
+    }
+    macro_rules! unary { ($($t:tt)*) => { arms!(Unary: $($t)*) } }
+    macro_rules! binary { ($($t:tt)*) => { arms!(Binary: $($t)*) } }
+    macro_rules! ternary { ($($t:tt)*) => { arms!(Ternary: $($t)*) } }
+    macro_rules! shift { ($($t:tt)*) => { arms!(Shift: $($t)*) } }
+    macro_rules! test { ($($t:tt)*) => { arms!(Test: $($t)*) } }
+    macro_rules! splat { ($($name:ident $t:ident $f:ident;)*) => { arms!(Splat: $($name $f;)*) } }
+    simd_unary!(unary);
+    simd_binary!(binary);
+    simd_ternary!(ternary);
+    simd_shift!(shift);
+    simd_test!(test);
+    simd_splat!(splat);
+    None
+}
+
+/// Lane operators: entry, lane, and whether a lane is replaced.
+fn lane(op: &Operator<'_>) -> Option<(Op, u8, bool)> {
+    macro_rules! extract {
+        ($($name:ident $t:ident $f:ident;)*) => {
+            match op {
+                $(Operator::$name { lane } => return Some((&ops::$name, *lane, false)),)*
+                _ => {}
+            }
+        };
+    }
+    macro_rules! replace {
+        ($($name:ident $t:ident $f:ident;)*) => {
+            match op {
+                $(Operator::$name { lane } => return Some((&ops::$name, *lane, true)),)*
+                _ => {}
+            }
+        };
+    }
+    simd_extract!(extract);
+    simd_replace!(replace);
+    None
+}
+
+/// Scalar loads and stores: plain entry, checked entry, whether it stores.
+fn access<'o>(op: &'o Operator<'_>) -> Option<(Op, Op, bool, &'o MemArg)> {
+    macro_rules! arms {
+        ($($kind:ident $name:ident $checked:ident $x:ident;)*) => {
+            match op {
+                $(Operator::$name { memarg } => {
+                    return Some((&ops::$name, &ops::$checked, arms!(@$kind), memarg));
+                })*
+                _ => {}
+            }
+        };
+        (@load) => { false };
+        (@store) => { true };
+    }
+    accesses!(arms);
+    None
+}
+
+/// Atomic read-modify-writes: entry, form (width), number of operands behind the address.
+fn atomic<'o>(op: &'o Operator<'_>) -> Option<(Op, u8, u8, &'o MemArg)> {
+    macro_rules! arms {
+        ($($entry:ident $operands:literal: $w8a:ident $w8b:ident $w16a:ident $w16b:ident $w32a:ident $w32b:ident $w64:ident;)*) => {
+            match op {
+                $(
+                    Operator::$w8a { memarg } | Operator::$w8b { memarg } => Some((&ops::$entry, 0, $operands, memarg)),
+                    Operator::$w16a { memarg } | Operator::$w16b { memarg } => Some((&ops::$entry, 1, $operands, memarg)),
+                    Operator::$w32a { memarg } | Operator::$w32b { memarg } => Some((&ops::$entry, 2, $operands, memarg)),
+                    Operator::$w64 { memarg } => Some((&ops::$entry, 3, $operands, memarg)),
+                )*
+                _ => None,
+            }
+        };
+    }
+    arms! {
+        AtomicLoad 0: I32AtomicLoad8U I64AtomicLoad8U I32AtomicLoad16U I64AtomicLoad16U I32AtomicLoad I64AtomicLoad32U I64AtomicLoad;
+        AtomicAdd 1: I32AtomicRmw8AddU I64AtomicRmw8AddU I32AtomicRmw16AddU I64AtomicRmw16AddU I32AtomicRmwAdd I64AtomicRmw32AddU I64AtomicRmwAdd;
+        AtomicSub 1: I32AtomicRmw8SubU I64AtomicRmw8SubU I32AtomicRmw16SubU I64AtomicRmw16SubU I32AtomicRmwSub I64AtomicRmw32SubU I64AtomicRmwSub;
+        AtomicAnd 1: I32AtomicRmw8AndU I64AtomicRmw8AndU I32AtomicRmw16AndU I64AtomicRmw16AndU I32AtomicRmwAnd I64AtomicRmw32AndU I64AtomicRmwAnd;
+        AtomicOr 1: I32AtomicRmw8OrU I64AtomicRmw8OrU I32AtomicRmw16OrU I64AtomicRmw16OrU I32AtomicRmwOr I64AtomicRmw32OrU I64AtomicRmwOr;
+        AtomicXor 1: I32AtomicRmw8XorU I64AtomicRmw8XorU I32AtomicRmw16XorU I64AtomicRmw16XorU I32AtomicRmwXor I64AtomicRmw32XorU I64AtomicRmwXor;
+        AtomicXchg 1: I32AtomicRmw8XchgU I64AtomicRmw8XchgU I32AtomicRmw16XchgU I64AtomicRmw16XchgU I32AtomicRmwXchg I64AtomicRmw32XchgU I64AtomicRmwXchg;
+        AtomicCmpxchg 2: I32AtomicRmw8CmpxchgU I64AtomicRmw8CmpxchgU I32AtomicRmw16CmpxchgU I64AtomicRmw16CmpxchgU I32AtomicRmwCmpxchg I64AtomicRmw32CmpxchgU I64AtomicRmwCmpxchg;
+    }
+}
+
+/// Atomic stores: width as form.
+fn atomic_store<'o>(op: &'o Operator<'_>) -> Option<(u8, &'o MemArg)> {
+    Some(match op {
+        Operator::I32AtomicStore8 { memarg } | Operator::I64AtomicStore8 { memarg } => (0, memarg),
+        Operator::I32AtomicStore16 { memarg } | Operator::I64AtomicStore16 { memarg } => (1, memarg),
+        Operator::I32AtomicStore { memarg } | Operator::I64AtomicStore32 { memarg } => (2, memarg),
+        Operator::I64AtomicStore { memarg } => (3, memarg),
+        _ => return None,
+    })
+}
+
+/// Vector loads that widen, splat or extend by zeros: form.
+fn vector_load<'o>(op: &'o Operator<'_>) -> Option<(u8, &'o MemArg)> {
+    Some(match op {
+        Operator::V128Load8x8S { memarg } => (0, memarg),
+        Operator::V128Load8x8U { memarg } => (1, memarg),
+        Operator::V128Load16x4S { memarg } => (2, memarg),
+        Operator::V128Load16x4U { memarg } => (3, memarg),
+        Operator::V128Load32x2S { memarg } => (4, memarg),
+        Operator::V128Load32x2U { memarg } => (5, memarg),
+        Operator::V128Load8Splat { memarg } => (6, memarg),
+        Operator::V128Load16Splat { memarg } => (7, memarg),
+        Operator::V128Load32Splat { memarg } => (8, memarg),
+        Operator::V128Load64Splat { memarg } => (9, memarg),
+        Operator::V128Load32Zero { memarg } => (10, memarg),
+        Operator::V128Load64Zero { memarg } => (11, memarg),
+        _ => return None,
+    })
+}
+
+/// Lanes in memory: form (width), lane, whether it stores.
+fn lane_access<'o>(op: &'o Operator<'_>) -> Option<(u8, u8, bool, &'o MemArg)> {
+    Some(match op {
+        Operator::V128Load8Lane { memarg, lane } => (0, *lane, false, memarg),
+        Operator::V128Load16Lane { memarg, lane } => (1, *lane, false, memarg),
+        Operator::V128Load32Lane { memarg, lane } => (2, *lane, false, memarg),
+        Operator::V128Load64Lane { memarg, lane } => (3, *lane, false, memarg),
+        Operator::V128Store8Lane { memarg, lane } => (0, *lane, true, memarg),
+        Operator::V128Store16Lane { memarg, lane } => (1, *lane, true, memarg),
+        Operator::V128Store32Lane { memarg, lane } => (2, *lane, true, memarg),
+        Operator::V128Store64Lane { memarg, lane } => (3, *lane, true, memarg),
+        _ => return None,
+    })
+}
+
+fn memory_of(memarg: &MemArg) -> u16 {
+    match memarg.target {
+        // At most 100 memories are valid.
+        MemArgTarget::Memory(m) => m as u16,
+        _ => 0,
+    }
+}
+
+impl Builder<'_> {
+    /// Translates one operator, already validated. `select_type` is the type of an untyped `select`'s operands.
+    pub(super) fn operator(&mut self, op: &Operator<'_>, select_type: Option<wasmparser::ValType>) {
+        if !self.reachable {
+            match op {
+                Operator::Block { .. }
+                | Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Try { .. }
+                | Operator::TryTable { .. } => self.open_dead(),
+                Operator::Else => self.else_(),
+                Operator::End | Operator::Delegate { .. } => self.end(),
+                _ => {}
+            }
+            return;
+        }
+        if self.structured(op) {
+            return;
+        }
+        self.charge();
+        if self.control_operator(op) || self.variable(op, select_type) {
+            return;
+        }
+        if let Some((entry, operands)) = numeric(op) {
+            if operands == 1 { self.unary(entry) } else { self.binary(entry) }
+        } else if let Some((plain, checked, store, memarg)) = access(op) {
+            if store { self.store(plain, checked, memarg) } else { self.load(plain, checked, memarg) }
+        } else if !self.bulk(op) && !self.vector_operator(op) && !self.atomic_operator(op) {
+            // Garbage collection and throwing: part of the language, not yet of this version.
+            self.emit(&ops::Unsupported, 0, 0, 0, 0);
+            self.set_unreachable();
+        }
+    }
+
+    fn structured(&mut self, op: &Operator<'_>) -> bool {
+        match op {
+            Operator::Nop => {}
+            Operator::Block { blockty } | Operator::Try { blockty } => self.block(*blockty),
+            Operator::TryTable { try_table } => self.block(try_table.ty),
+            Operator::Loop { blockty } => self.loop_(*blockty),
+            Operator::Else => self.else_(),
+            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
+            Operator::End | Operator::Delegate { .. } => self.end(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn control_operator(&mut self, op: &Operator<'_>) -> bool {
+        match op {
+            Operator::Unreachable => {
+                self.emit(&ops::Unreachable, 0, 0, 0, 0);
+                self.set_unreachable();
+            }
+            Operator::If { blockty } => self.if_(*blockty),
+            Operator::Br { relative_depth } => self.br(*relative_depth),
+            Operator::BrIf { relative_depth } => self.br_if(*relative_depth),
+            Operator::BrTable { targets } => self.br_table(targets),
+            Operator::BrOnNull { relative_depth } => self.br_on_null(*relative_depth, true),
+            Operator::BrOnNonNull { relative_depth } => self.br_on_null(*relative_depth, false),
+            Operator::Return => self.return_(),
+            Operator::Call { function_index } => self.call(*function_index),
+            Operator::CallIndirect { type_index, table_index } => self.call_indirect(*type_index, *table_index),
+            Operator::CallRef { type_index } => self.call_ref(*type_index),
+            Operator::ReturnCall { function_index } => self.return_call(*function_index),
+            Operator::ReturnCallIndirect { type_index, table_index } => {
+                self.return_call_indirect(*type_index, *table_index);
+            }
+            Operator::ReturnCallRef { type_index } => self.return_call_ref(*type_index),
+            _ => return false,
+        }
+        true
+    }
+
+    fn variable(&mut self, op: &Operator<'_>, select_type: Option<wasmparser::ValType>) -> bool {
+        match op {
+            Operator::LocalGet { local_index } => self.push_local(*local_index),
+            Operator::LocalSet { local_index } => self.set_local(*local_index),
+            Operator::LocalTee { local_index } => self.tee_local(*local_index),
+            Operator::I32Const { value } => self.push_const(Class::Int, u64::from(*value as u32)),
+            Operator::I64Const { value } => self.push_const(Class::Int, *value as u64),
+            Operator::F32Const { value } => self.push_const(Class::F32, u64::from(value.bits())),
+            Operator::F64Const { value } => self.push_const(Class::F64, value.bits()),
+            Operator::RefNull { .. } => self.push_const(Class::Int, 0),
+            Operator::Drop => {
+                self.pop();
+            }
+            Operator::Select => self.select(select_type.map_or(Class::Int, class_of_parsed)),
+            Operator::TypedSelect { ty } => self.select(class_of_parsed(*ty)),
+            Operator::GlobalGet { global_index } => self.global_get(*global_index),
+            Operator::GlobalSet { global_index } => self.global_set(*global_index),
+            Operator::RefIsNull => self.unary(&ops::I64Eqz),
+            Operator::RefAsNonNull => {
+                let e = self.pop();
+                let slot = self.to_slot(e);
+                self.emit(&ops::RefAsNonNull, 0, slot, 0, 0);
+                match e.loc {
+                    Loc::Local(l) => self.push_local(l),
+                    _ => {
+                        self.push_slot(e.class);
+                    }
+                }
+            }
+            Operator::RefFunc { function_index } => {
+                let f = *function_index;
+                self.push_in_slot(Class::Int, |b, a| {
+                    b.emit(&ops::RefFunc, 0, a, 0, f);
+                });
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    // ---- numbers
+
+    fn unary(&mut self, op: Op) {
+        let e = self.pop();
+        let operand = self.slot_or_acc(e);
+        self.push_result(op.output, |b, a| match operand {
+            Operand::Slot(s) => b.emit(op, 0, a, s, 0),
+            _ => b.emit(op, 2, a, 0, 0),
+        });
+    }
+
+    /// A constant as the immediate of an operation on that class: i64 only when sign extension restores it.
+    fn immediate(&self, op: Op, bits: u64) -> Option<u32> {
+        match op.input {
+            Class::Int if op.name.starts_with("I64") => i32::try_from(bits as i64).ok().map(|v| v as u32),
+            Class::F64 => Some(0),
+            _ => Some(bits as u32),
+        }
+    }
+
+    fn binary(&mut self, op: Op) {
+        let rhs = self.pop();
+        let lhs = self.pop();
+        let (mut l, mut r) = (self.operand(lhs), self.operand(rhs));
+        // Only one operand can be the accumulator, and only one an immediate that fits.
+        if l == Operand::Acc && r == Operand::Acc {
+            if matches!(lhs.loc, Loc::Acc(_)) {
+                r = Operand::Slot(self.to_slot(rhs));
+            } else {
+                l = Operand::Slot(self.to_slot(lhs));
+            }
+        }
+        if let Operand::Imm(v) = l
+            && (matches!(r, Operand::Imm(_)) || self.immediate(op, v).is_none())
+        {
+            l = Operand::Slot(self.to_slot(lhs));
+        }
+        if let Operand::Imm(v) = r
+            && self.immediate(op, v).is_none()
+        {
+            r = Operand::Slot(self.to_slot(rhs));
+        }
+        let (pair, b, x, imm) = match (l, r) {
+            (Operand::Slot(l), Operand::Slot(r)) => (PairForm::SlotSlot, l, u32::from(r), None),
+            (Operand::Acc, Operand::Slot(r)) => (PairForm::AccSlot, 0, u32::from(r), None),
+            (Operand::Slot(l), _) if r == Operand::Acc => (PairForm::SlotAcc, l, 0, None),
+            (Operand::Slot(l), Operand::Imm(v)) => (PairForm::SlotImm, l, self.immediate(op, v).unwrap_or(0), Some(v)),
+            (Operand::Acc, Operand::Imm(v)) => (PairForm::AccImm, 0, self.immediate(op, v).unwrap_or(0), Some(v)),
+            (Operand::Imm(v), Operand::Slot(r)) => (PairForm::ImmSlot, r, self.immediate(op, v).unwrap_or(0), Some(v)),
+            (Operand::Imm(v), _) => (PairForm::ImmAcc, 0, self.immediate(op, v).unwrap_or(0), Some(v)),
+            // Excluded above: both cannot be the accumulator.
+            _ => (PairForm::AccSlot, 0, 0, None),
+        };
+        let wide = (op.input == Class::F64).then_some(imm).flatten();
+        self.push_result(op.output, |t, a| {
+            let i = t.emit(op, (pair as u8) << 1, a, b, x);
+            if let Some(bits) = wide {
+                t.data(bits, 0, 0, 0);
+            }
+            i
+        });
+    }
+
+    fn select(&mut self, class: Class) {
+        let condition = self.pop();
+        let y = self.pop();
+        let x = self.pop();
+        let c = self.slot_or_acc(condition);
+        let (b, other) = (self.to_slot(x), self.to_slot(y));
+        let op: Op = match class {
+            Class::Int => &ops::SelectInt,
+            Class::F32 => &ops::SelectF32,
+            Class::F64 => &ops::SelectF64,
+            Class::V128 => &ops::SelectV128,
+        };
+        let (acc, d) = match c {
+            Operand::Slot(s) => (0, s),
+            _ => (1, 0),
+        };
+        if class == Class::V128 {
+            self.push_in_slot(class, |t, a| {
+                t.emit4(op, acc, a, b, other, d);
+            });
+        } else {
+            self.push_result(class, |t, a| t.emit4(op, acc << 1, a, b, other, d));
+        }
+    }
+
+    fn global_get(&mut self, global: u32) {
+        let op: Op = match class_of(self.module.inner.raw.globals[global as usize].ty.content) {
+            Class::Int => &ops::GlobalGetInt,
+            Class::F32 => &ops::GlobalGetF32,
+            Class::F64 => &ops::GlobalGetF64,
+            Class::V128 => {
+                return self.push_in_slot(Class::V128, |b, a| {
+                    b.emit(&ops::GlobalGetV128, 0, a, 0, global);
+                });
+            }
+        };
+        self.push_result(op.output, |b, a| b.emit(op, 0, a, 0, global));
+    }
+
+    fn global_set(&mut self, global: u32) {
+        let e = self.pop();
+        let op: Op = match e.class {
+            Class::Int => &ops::GlobalSetInt,
+            Class::F32 => &ops::GlobalSetF32,
+            Class::F64 => &ops::GlobalSetF64,
+            Class::V128 => &ops::GlobalSetV128,
+        };
+        match self.slot_or_acc(e) {
+            Operand::Slot(s) => self.emit(op, 0, s, 0, global),
+            _ => self.emit(op, 1, 0, 0, global),
+        };
+    }
+
+    // ---- memory
+
+    /// Whether an access can rely on guard pages.
+    fn is_plain_access(&self, memarg: &MemArg) -> bool {
+        self.guarded && memory_of(memarg) == 0 && memarg.offset <= u64::from(u32::MAX)
+    }
+
+    /// The addition that made an address, if it can become part of the access: its form and operands.
+    fn sum(&self, e: Entry, memarg: &MemArg) -> Option<(LoadForm, u16, u16)> {
+        let Loc::Acc(producer) = e.loc else { return None };
+        if memarg.offset > 0xffff || !self.is_last(producer) {
+            return None;
+        }
+        let add = &self.code[producer];
+        if !same(add.op?, &ops::I32Add) {
+            return None;
+        }
+        match PairForm::of_binary(add.form) {
+            PairForm::SlotSlot => Some((LoadForm::Sum, add.b, add.x as u16)),
+            PairForm::AccSlot => Some((LoadForm::SumAcc, 0, add.x as u16)),
+            PairForm::SlotAcc => Some((LoadForm::SumAcc, 0, add.b)),
+            _ => None,
+        }
+    }
+
+    /// The address as an immediate, if it is constant and within reach.
+    fn absolute(e: Entry, memarg: &MemArg) -> Option<u32> {
+        match e.loc {
+            Loc::Const(c) => u32::try_from(u64::from(c as u32) + memarg.offset).ok(),
+            _ => None,
+        }
+    }
+
+    fn load(&mut self, plain: Op, checked: Op, memarg: &MemArg) {
+        let e = self.pop();
+        if !self.is_plain_access(memarg) {
+            let operand = self.slot_or_acc(e);
+            let memory = u32::from(memory_of(memarg));
+            let offset = memarg.offset;
+            return self.push_result(checked.output, |t, a| {
+                let i = match operand {
+                    Operand::Slot(s) => t.emit(checked, 0, a, s, memory),
+                    _ => t.emit(checked, 2, a, 0, memory),
+                };
+                t.data(offset, 0, 0, 0);
+                i
+            });
+        }
+        let (form, b, x) = if let Some(at) = Self::absolute(e, memarg) {
+            (LoadForm::Absolute, 0, at)
+        } else if let Some((form, b, c)) = self.sum(e, memarg) {
+            self.code.pop();
+            (form, b, u32::from(c) | (memarg.offset as u32) << 16)
+        } else {
+            match self.slot_or_acc(e) {
+                Operand::Slot(s) => (LoadForm::Slot, s, memarg.offset as u32),
+                _ => (LoadForm::Acc, 0, memarg.offset as u32),
+            }
+        };
+        self.push_result(plain.output, |t, a| t.emit(plain, (form as u8) << 1, a, b, x));
+    }
+
+    fn store(&mut self, plain: Op, checked: Op, memarg: &MemArg) {
+        let v = self.pop();
+        let e = self.pop();
+        if !self.is_plain_access(memarg) {
+            let address = self.to_slot(e);
+            let memory = u32::from(memory_of(memarg));
+            match self.slot_or_acc(v) {
+                Operand::Slot(s) => self.emit(checked, 0, address, s, memory),
+                _ => self.emit(checked, 1, address, 0, memory),
+            };
+            self.data(memarg.offset, 0, 0, 0);
+            return;
+        }
+        // The value first: what it takes may put instructions behind the addition that made the address.
+        let mut value = self.operand(v);
+        if let Operand::Imm(bits) = value {
+            let small = v.class == Class::Int && fits_i16(plain, bits);
+            if !small {
+                value = Operand::Slot(self.to_slot(v));
+            }
+        }
+        if let Some(at) = Self::absolute(e, memarg) {
+            let (form, b) = match value {
+                Operand::Slot(s) => (StoreForm::AbsoluteSlot, s),
+                Operand::Acc => (StoreForm::AbsoluteAcc, 0),
+                Operand::Imm(bits) => (StoreForm::AbsoluteImm, bits as u16),
+            };
+            self.emit(plain, form as u8, 0, b, at);
+            return;
+        }
+        if let (Operand::Slot(s), Some((LoadForm::Sum, b, c))) = (value, self.sum(e, memarg)) {
+            self.code.pop();
+            self.emit4(plain, StoreForm::SumSlot as u8, s, b, c, memarg.offset as u16);
+            return;
+        }
+        let mut address = self.slot_or_acc(e);
+        if address == Operand::Acc && value == Operand::Acc && v.class == Class::Int {
+            // One of them only: the other has a slot, or gets one.
+            if matches!(v.loc, Loc::Acc(_)) {
+                address = Operand::Slot(self.to_slot(e));
+            } else {
+                value = Operand::Slot(self.to_slot(v));
+            }
+        }
+        let (form, a, b) = match (address, value) {
+            (Operand::Slot(a), Operand::Slot(v)) => (StoreForm::SlotSlot, a, v),
+            (Operand::Slot(a), Operand::Acc) => (StoreForm::SlotAcc, a, 0),
+            (Operand::Slot(a), Operand::Imm(bits)) => (StoreForm::SlotImm, a, bits as u16),
+            (_, Operand::Slot(v)) => (StoreForm::AccSlot, 0, v),
+            (_, Operand::Imm(bits)) => (StoreForm::AccImm, 0, bits as u16),
+            (_, Operand::Acc) => (StoreForm::AccAcc, 0, 0),
+        };
+        self.emit(plain, form as u8, a, b, memarg.offset as u32);
+    }
+
+    /// Three operands in slots, in the order they were pushed.
+    fn three(&mut self) -> [u16; 3] {
+        let c = self.pop();
+        let b = self.pop();
+        let a = self.pop();
+        // Lowest first: giving one a slot may write only its own.
+        [self.to_slot(a), self.to_slot(b), self.to_slot(c)]
+    }
+
+    fn bulk(&mut self, op: &Operator<'_>) -> bool {
+        match op {
+            Operator::MemorySize { mem } => {
+                let m = *mem;
+                self.push_result(Class::Int, |b, a| b.emit(&ops::MemorySize, 0, a, 0, m));
+            }
+            Operator::MemoryGrow { mem } => {
+                let (e, m) = (self.pop(), *mem);
+                let from = self.to_slot(e);
+                self.push_in_slot(Class::Int, |b, a| {
+                    b.emit(&ops::MemoryGrow, 0, a, from, m);
+                });
+            }
+            Operator::MemoryFill { mem } => self.bulk3(&ops::MemoryFill, *mem as u16, None),
+            Operator::MemoryCopy { dst_mem, src_mem } => {
+                self.bulk3(&ops::MemoryCopy, *dst_mem as u16 | (*src_mem as u16) << 8, None);
+            }
+            Operator::MemoryInit { data_index, mem } => {
+                self.bulk3(&ops::MemoryInit, *mem as u16, Some(u64::from(*data_index)));
+            }
+            Operator::TableInit { elem_index, table } => {
+                self.bulk3(&ops::TableInit, *table as u16, Some(u64::from(*elem_index)));
+            }
+            Operator::TableCopy { dst_table, src_table } => {
+                self.bulk3(&ops::TableCopy, 0, Some(u64::from(*dst_table) | u64::from(*src_table) << 32));
+            }
+            Operator::TableFill { table } => self.bulk3(&ops::TableFill, *table as u16, None),
+            Operator::DataDrop { data_index } => {
+                self.emit(&ops::DataDrop, 0, 0, 0, *data_index);
+            }
+            Operator::ElemDrop { elem_index } => {
+                self.emit(&ops::ElemDrop, 0, 0, 0, *elem_index);
+            }
+            Operator::TableGet { table } => {
+                let (e, t) = (self.pop(), *table);
+                let index = self.to_slot(e);
+                self.push_in_slot(Class::Int, |b, a| {
+                    b.emit(&ops::TableGet, 0, a, index, t);
+                });
+            }
+            Operator::TableSet { table } => {
+                let v = self.pop();
+                let i = self.pop();
+                let (index, value) = (self.to_slot(i), self.to_slot(v));
+                self.emit(&ops::TableSet, 0, index, value, *table);
+            }
+            Operator::TableSize { table } => {
+                let t = *table;
+                self.push_in_slot(Class::Int, |b, a| {
+                    b.emit(&ops::TableSize, 0, a, 0, t);
+                });
+            }
+            Operator::TableGrow { table } => {
+                let n = self.pop();
+                let v = self.pop();
+                let (value, delta, t) = (self.to_slot(v), self.to_slot(n), *table as u16);
+                self.push_in_slot(Class::Int, |b, a| {
+                    b.emit4(&ops::TableGrow, 0, a, value, delta, t);
+                });
+            }
+            Operator::I64Add128 => self.wide(&ops::AddSub128, 4, 0),
+            Operator::I64Sub128 => self.wide(&ops::AddSub128, 4, 1),
+            Operator::I64MulWideS => self.wide(&ops::MulWide, 2, 1),
+            Operator::I64MulWideU => self.wide(&ops::MulWide, 2, 0),
+            _ => return false,
+        }
+        true
+    }
+
+    fn bulk3(&mut self, op: Op, d: u16, data: Option<u64>) {
+        let [a, b, c] = self.three();
+        self.emit4(op, 0, a, b, c, d);
+        if let Some(h) = data {
+            self.data(h, 0, 0, 0);
+        }
+    }
+
+    /// Wide arithmetic: operands in a row of slots, results in the first two.
+    fn wide(&mut self, op: Op, operands: usize, flag: u16) {
+        self.flush_top(operands);
+        let first = self.stack[self.stack.len() - operands].slot;
+        let last = first + operands as u32 - 1;
+        self.truncate(self.stack.len() - operands);
+        if let Some(scratch) = self.wide_scratch(last) {
+            for i in 0..operands as u32 {
+                self.copy(scratch + i, first + i, Class::Int);
+            }
+            self.emit(op, 0, scratch as u16, flag, 0);
+            self.copy(first, scratch, Class::Int);
+            self.copy(first + 1, scratch + 1, Class::Int);
+        } else {
+            let a = self.field(first);
+            self.emit(op, 0, a, flag, 0);
+        }
+        self.push_slot(Class::Int);
+        self.push_slot(Class::Int);
+    }
+
+    // ---- vectors
+
+    fn vector_operator(&mut self, op: &Operator<'_>) -> bool {
+        if let Some((entry, shape)) = vector(op) {
+            self.vector_op(entry, &shape);
+        } else if let Some((entry, lane, replace)) = lane(op) {
+            self.lane_op(entry, lane, replace);
+        } else if let Some((form, memarg)) = vector_load(op) {
+            self.vector_load(&ops::V128LoadWiden, form, memarg);
+        } else if let Some((form, lane, store, memarg)) = lane_access(op) {
+            self.lane_access(form, lane, store, memarg);
+        } else {
+            match op {
+                Operator::V128Const { value } => {
+                    let bits = value.i128() as u128;
+                    self.push_in_slot(Class::V128, |b, a| {
+                        b.emit(&ops::Const128, 0, a, 0, 0);
+                        b.data128(bits);
+                    });
+                }
+                Operator::I8x16Shuffle { lanes } => {
+                    let y = self.pop();
+                    let x = self.pop();
+                    let (x, y) = (self.to_slot(x), self.to_slot(y));
+                    let bits = u128::from_le_bytes(*lanes);
+                    self.push_in_slot(Class::V128, |b, a| {
+                        b.emit4(&ops::Shuffle, 0, a, x, y, 0);
+                        b.data128(bits);
+                    });
+                }
+                Operator::V128Load { memarg } => self.vector_load(&ops::V128LoadChecked, 0, memarg),
+                Operator::V128Store { memarg } => {
+                    let v = self.pop();
+                    let e = self.pop();
+                    let (address, value) = (self.to_slot(e), self.to_slot(v));
+                    self.emit4(&ops::V128StoreChecked, 0, address, value, memory_of(memarg), 0);
+                    self.data(memarg.offset, 0, 0, 0);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn data128(&mut self, bits: u128) {
+        let high = (bits >> 64) as u64;
+        self.data(bits as u64, high as u16, (high >> 16) as u16, (high >> 32) as u32);
+    }
+
+    fn vector_op(&mut self, op: Op, shape: &VectorShape) {
+        let operands = match shape {
+            VectorShape::Unary | VectorShape::Test | VectorShape::Splat => 1,
+            VectorShape::Binary | VectorShape::Shift => 2,
+            VectorShape::Ternary => 3,
+        };
+        let mut fields = [0; 3];
+        let mut entries = [None; 3];
+        for i in (0..operands).rev() {
+            entries[i] = Some(self.pop());
+        }
+        for (field, e) in fields.iter_mut().zip(entries.into_iter().flatten()) {
+            *field = self.to_slot(e);
+        }
+        let [b, c, d] = fields;
+        if op.output == Class::V128 {
+            self.push_in_slot(Class::V128, |t, a| {
+                t.emit4(op, 0, a, b, c, d);
+            });
+        } else {
+            self.push_scalar(op, b, c, d);
+        }
+    }
+
+    /// A scalar result that always goes to slot and accumulator.
+    fn push_scalar(&mut self, op: Op, b: u16, c: u16, d: u16) {
+        self.spill(op.output);
+        self.push_in_slot(op.output, |t, a| {
+            t.emit4(op, 0, a, b, c, d);
+        });
+        self.acc[op.output as usize].mirror = Some(self.top() - 1);
+    }
+
+    fn lane_op(&mut self, op: Op, lane: u8, replace: bool) {
+        if replace {
+            let x = self.pop();
+            let v = self.pop();
+            let (v, x) = (self.to_slot(v), self.to_slot(x));
+            self.push_in_slot(Class::V128, |t, a| {
+                t.emit4(op, 0, a, v, x, u16::from(lane));
+            });
+        } else {
+            let e = self.pop();
+            let v = self.to_slot(e);
+            self.push_scalar(op, v, 0, u16::from(lane));
+        }
+    }
+
+    fn vector_load(&mut self, op: Op, form: u8, memarg: &MemArg) {
+        let e = self.pop();
+        let address = self.to_slot(e);
+        let (memory, offset) = (memory_of(memarg), memarg.offset);
+        self.push_in_slot(Class::V128, |t, a| {
+            t.emit4(op, form, a, address, memory, 0);
+            t.data(offset, 0, 0, 0);
+        });
+    }
+
+    fn lane_access(&mut self, form: u8, lane: u8, store: bool, memarg: &MemArg) {
+        let v = self.pop();
+        let e = self.pop();
+        let (address, v) = (self.to_slot(e), self.to_slot(v));
+        let (memory, offset) = (memory_of(memarg), memarg.offset);
+        if store {
+            self.emit4(&ops::V128StoreLane, form, address, v, memory, u16::from(lane));
+            self.data(offset, 0, 0, 0);
+        } else {
+            self.push_in_slot(Class::V128, |t, a| {
+                t.emit4(&ops::V128LoadLane, form, a, address, memory | u16::from(lane) << 8, v);
+                t.data(offset, 0, 0, 0);
+            });
+        }
+    }
+
+    // ---- atomics
+
+    fn atomic_operator(&mut self, op: &Operator<'_>) -> bool {
+        if let Some((entry, form, operands, memarg)) = atomic(op) {
+            self.atomic_access(entry, form, operands, memarg);
+            return true;
+        }
+        if let Some((form, memarg)) = atomic_store(op) {
+            let v = self.pop();
+            let e = self.pop();
+            let (address, value) = (self.to_slot(e), self.to_slot(v));
+            self.emit4(&ops::AtomicStore, form, 0, address, value, 0);
+            self.data(memarg.offset, memory_of(memarg), 0, 0);
+            return true;
+        }
+        match op {
+            Operator::MemoryAtomicNotify { memarg } => self.atomic_access(&ops::AtomicNotify, 0, 1, memarg),
+            Operator::MemoryAtomicWait32 { memarg } => self.atomic_access(&ops::AtomicWait, 0, 2, memarg),
+            Operator::MemoryAtomicWait64 { memarg } => self.atomic_access(&ops::AtomicWait, 1, 2, memarg),
+            Operator::AtomicFence { .. } => {
+                self.emit(&ops::AtomicFence, 0, 0, 0, 0);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn atomic_access(&mut self, op: Op, form: u8, operands: u8, memarg: &MemArg) {
+        let y = if operands > 1 { Some(self.pop()) } else { None };
+        let x = if operands > 0 { Some(self.pop()) } else { None };
+        let e = self.pop();
+        let b = self.to_slot(e);
+        let c = x.map_or(0, |e| self.to_slot(e));
+        let d = y.map_or(0, |e| self.to_slot(e));
+        let (memory, offset) = (memory_of(memarg), memarg.offset);
+        self.push_in_slot(Class::Int, |t, a| {
+            t.emit4(op, form, a, b, c, d);
+            t.data(offset, memory, 0, 0);
+        });
+    }
+}
+
+/// Whether a constant survives as the 16-bit immediate of a store, sign-extended to the width stored.
+fn fits_i16(store: Op, bits: u64) -> bool {
+    let value = if store.name.starts_with("I32") { i64::from(bits as u32 as i32) } else { bits as i64 };
+    i16::try_from(value).is_ok()
+}

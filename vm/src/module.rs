@@ -1,0 +1,284 @@
+//! Modules: parsed once, shared by all instances, threads and stores of their engine.
+
+use crate::config::Validation;
+use crate::engine::Engine;
+use crate::error::{Error, ModuleError, Result};
+use crate::externs::ExternType;
+use crate::interp::code::ModuleCode;
+use crate::interp::translate;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use wasm::{ExternKind, FuncType, ImportType as RawImport, Names, TypeId};
+use wasmparser::FuncValidatorAllocations;
+
+/// A compiled-on-demand module.
+#[derive(Clone)]
+pub struct Module {
+    pub(crate) inner: Arc<ModuleInner>,
+}
+
+pub(crate) struct ModuleInner {
+    pub(crate) engine: Engine,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) raw: wasm::Module,
+    names: OnceLock<Names>,
+    /// Register code for instances whose memory 0 is guarded, and for the others.
+    codes: [OnceLock<ModuleCode>; 2],
+}
+
+/// An import of a module.
+pub struct ImportType<'a> {
+    module: &'a str,
+    name: &'a str,
+    ty: ExternType,
+}
+
+impl ImportType<'_> {
+    /// The module it comes from.
+    pub fn module(&self) -> &str {
+        self.module
+    }
+    /// Its name there.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+    /// What it must be.
+    pub fn ty(&self) -> ExternType {
+        self.ty.clone()
+    }
+}
+
+/// An export of a module.
+pub struct ExportType<'a> {
+    name: &'a str,
+    ty: ExternType,
+}
+
+impl ExportType<'_> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+    /// What it is.
+    pub fn ty(&self) -> ExternType {
+        self.ty.clone()
+    }
+}
+
+impl Module {
+    /// Reads a module in the binary format, or in the text format with the feature `wat`.
+    ///
+    /// # Errors
+    /// When it is malformed or invalid. With [`Validation::Lazy`] function bodies are not looked at.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
+        Self::from_vec(engine, bytes.as_ref().to_vec())
+    }
+
+    /// Reads a module from a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or as [`Module::new`].
+    pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        Self::from_vec(engine, bytes)
+    }
+
+    /// As [`Module::new`] without copying.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn from_vec(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
+        let bytes = binary(bytes)?;
+        let raw = wasm::parse(&bytes, engine.config().features, engine.types())?;
+        let inner = ModuleInner {
+            engine: engine.clone(),
+            bytes,
+            raw,
+            names: OnceLock::new(),
+            codes: [OnceLock::new(), OnceLock::new()],
+        };
+        let module = Module { inner: Arc::new(inner) };
+        if engine.config().validation == Validation::Eager {
+            module.validate_bodies()?;
+        }
+        Ok(module)
+    }
+
+    /// Validates a whole module, every function body included, in parallel.
+    ///
+    /// # Errors
+    /// When it is malformed or invalid.
+    pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
+        Self::new(engine, bytes)?.validate_bodies()
+    }
+
+    /// Validates all function bodies, in parallel.
+    ///
+    /// # Errors
+    /// The error of the first function that is not valid.
+    pub fn validate_bodies(&self) -> Result<()> {
+        let count = self.inner.raw.bodies.len() as u32;
+        let check = |allocs: &mut FuncValidatorAllocations, f: u32| -> Result<(), (u32, Error)> {
+            let (mut validator, reader) =
+                wasm::validate_body(&self.inner.raw, &self.inner.bytes, f, std::mem::take(allocs));
+            let body = wasmparser::FunctionBody::new(reader);
+            let outcome = validator.validate(&body).map_err(|e| (f, self.body_error(f, &e)));
+            *allocs = validator.into_allocations();
+            outcome
+        };
+        let outcome = if count < 64 {
+            let mut allocs = FuncValidatorAllocations::default();
+            (0..count).try_for_each(|f| check(&mut allocs, f))
+        } else {
+            let errors = (0..count).into_par_iter().with_min_len(32);
+            errors.map_init(FuncValidatorAllocations::default, check).filter_map(Result::err).min_by_key(|e| e.0).map_or(Ok(()), Err)
+        };
+        outcome.map_err(|e| e.1)
+    }
+
+    /// What is wrong with the body of one of the module's own functions.
+    pub(crate) fn body_error(&self, own_func: u32, e: &wasmparser::Error) -> Error {
+        let function = own_func + self.inner.raw.imported_funcs();
+        Error::Module(ModuleError {
+            message: e.message().to_string(),
+            offset: Some(e.offset()),
+            function: Some(function),
+            function_name: self.func_name(function),
+        })
+    }
+
+    /// The engine it was made with.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// The module's own name, from its name section.
+    pub fn name(&self) -> Option<&str> {
+        self.names().module.as_deref()
+    }
+
+    /// Name of a function: from the name section, or the name under which it is exported or imported.
+    pub fn func_name(&self, func: u32) -> Option<String> {
+        if let Some(n) = self.names().funcs.get(&func) {
+            return Some(n.to_string());
+        }
+        let raw = &self.inner.raw;
+        if let Some(e) = raw.exports.iter().find(|e| e.kind == ExternKind::Func && e.index == func) {
+            return Some(e.name.to_string());
+        }
+        let import = raw.imports.iter().filter(|i| matches!(i.ty, RawImport::Func(_))).nth(func as usize)?;
+        Some(format!("{}.{}", import.module, import.name))
+    }
+
+    fn names(&self) -> &Names {
+        self.inner.names.get_or_init(|| Names::read(&self.inner.bytes, self.inner.raw.name_section.clone()))
+    }
+
+    /// What the module needs.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> {
+        self.inner.raw.imports.iter().map(|i| ImportType {
+            module: &i.module,
+            name: &i.name,
+            ty: match i.ty {
+                RawImport::Func(t) => ExternType::Func(self.func_type(t)),
+                RawImport::Table(t) => ExternType::Table(t),
+                RawImport::Memory(t) => ExternType::Memory(t),
+                RawImport::Global(t) => ExternType::Global(t),
+                RawImport::Tag(t) => ExternType::Tag(self.func_type(t)),
+            },
+        })
+    }
+
+    /// What the module offers.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> {
+        self.inner.raw.exports.iter().map(|e| ExportType { name: &e.name, ty: self.extern_type(e.kind, e.index) })
+    }
+
+    /// The type of an export.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        self.inner.raw.export(name).map(|e| self.extern_type(e.kind, e.index))
+    }
+
+    fn extern_type(&self, kind: ExternKind, index: u32) -> ExternType {
+        let (raw, i) = (&self.inner.raw, index as usize);
+        match kind {
+            ExternKind::Func => ExternType::Func(self.func_type(raw.funcs[i])),
+            ExternKind::Table => ExternType::Table(raw.tables[i].ty),
+            ExternKind::Memory => ExternType::Memory(raw.memories[i]),
+            ExternKind::Global => ExternType::Global(raw.globals[i].ty),
+            ExternKind::Tag => ExternType::Tag(self.func_type(raw.tags[i])),
+        }
+    }
+
+    pub(crate) fn func_type(&self, id: TypeId) -> FuncType {
+        // Functions and tags have function types: the type and import sections are validated.
+        self.inner.engine.types().func(id).unwrap_or(FuncType { params: Box::new([]), results: Box::new([]) })
+    }
+
+    /// Number of functions, imports included.
+    pub fn function_count(&self) -> u32 {
+        self.inner.raw.funcs.len() as u32
+    }
+    /// Type of a function.
+    pub fn function_type(&self, func: u32) -> Option<FuncType> {
+        self.inner.raw.funcs.get(func as usize).map(|&t| self.func_type(t))
+    }
+    /// Where a function's body lies in the module's bytes; `None` for imports.
+    pub fn function_body(&self, func: u32) -> Option<std::ops::Range<usize>> {
+        let own = self.inner.raw.own_func(func)?;
+        self.inner.raw.bodies.get(own as usize).map(|b| b.range())
+    }
+    /// The module in the binary format.
+    pub fn bytes(&self) -> &[u8] {
+        &self.inner.bytes
+    }
+    /// Types of the module's memories, imports included.
+    pub fn memories(&self) -> &[wasm::MemoryType] {
+        &self.inner.raw.memories
+    }
+    /// Custom sections: name and size in bytes.
+    pub fn custom_sections(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.inner.raw.custom_sections.iter().map(|(n, r)| (&**n, r.len()))
+    }
+
+    /// The register code of a function beside its WebAssembly, as text.
+    ///
+    /// # Errors
+    /// When there is no such function, or its body is not valid.
+    pub fn disassemble(&self, func: u32) -> Result<String> {
+        let own = self.inner.raw.own_func(func).filter(|&f| (f as usize) < self.inner.raw.bodies.len());
+        let own = own.ok_or_else(|| Error::api(format!("function {func} is an import or does not exist")))?;
+        translate::disassemble(self, own)
+    }
+
+    /// The register code for instances of one kind.
+    pub(crate) fn code(&self, guarded: bool) -> &ModuleCode {
+        self.inner.codes[usize::from(guarded)].get_or_init(|| ModuleCode::new(self.inner.raw.bodies.len()))
+    }
+}
+
+/// The binary format of a module that may be text.
+fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(bytes);
+    }
+    #[cfg(feature = "wat")]
+    {
+        let looks_textual = std::str::from_utf8(&bytes).is_ok_and(|t| {
+            let t = t.trim_start_matches('\u{feff}').trim_start();
+            t.starts_with('(') || t.starts_with(";;")
+        });
+        if looks_textual {
+            return match wat::parse_bytes(&bytes).map_err(|e| Error::text(e.to_string()))? {
+                Cow::Borrowed(b) => Ok(b.to_vec()),
+                Cow::Owned(b) => Ok(b),
+            };
+        }
+    }
+    #[cfg(not(feature = "wat"))]
+    let _: Cow<'_, [u8]> = Cow::Borrowed(&bytes);
+    Ok(bytes)
+}

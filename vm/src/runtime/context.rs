@@ -1,0 +1,161 @@
+//! The structures that running code reaches from its context pointer.
+//!
+//! All are `#[repr(C)]` and agree with `wasm::layout`, which is asserted below. They are reached through raw
+//! pointers: everything here lives in boxes owned by a store and keeps its address until the store is dropped.
+
+use super::memory::LinearMemory;
+use super::table::TableData;
+use crate::error::Error;
+use crate::interp::code::CodeCell;
+use crate::trap::TrapKind;
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+use wasm::layout;
+
+/// A 64-bit cell of a frame, table or global.
+pub(crate) type Slot = u64;
+
+/// One instance as running code sees it; the first field of [`crate::instance::InstanceData`].
+#[repr(C)]
+pub(crate) struct VmContext {
+    pub(crate) store: *mut VmStore,
+    pub(crate) mem0_base: *mut u8,
+    pub(crate) cells: *const CodeCell,
+    pub(crate) imports: *const *const VmFuncRef,
+    pub(crate) globals: *const *mut VmGlobal,
+    pub(crate) memories: *const *mut LinearMemory,
+    pub(crate) tables: *const *mut TableData,
+    pub(crate) func_refs: *mut VmFuncRef,
+}
+
+/// What a function reference points to.
+#[repr(C)]
+pub(crate) struct VmFuncRef {
+    pub(crate) cell: *const CodeCell,
+    pub(crate) context: *mut VmContext,
+    pub(crate) host: *const HostFunc,
+    pub(crate) type_id: u32,
+    pub(crate) func_index: u32,
+    pub(crate) param_slots: u32,
+    pub(crate) result_slots: u32,
+}
+
+/// The value of a global, two slots so that it can hold a v128.
+#[repr(C, align(16))]
+#[derive(Default)]
+pub(crate) struct VmGlobal {
+    pub(crate) value: [Slot; 2],
+}
+
+/// Base and length of a memory, at the start of [`LinearMemory`].
+#[repr(C)]
+pub(crate) struct VmMemory {
+    pub(crate) base: *mut u8,
+    /// Length in bytes.
+    pub(crate) len: AtomicUsize,
+}
+
+impl VmMemory {
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+}
+
+/// Base and length of a table, at the start of [`TableData`].
+#[repr(C)]
+pub(crate) struct VmTable {
+    pub(crate) base: *mut Slot,
+    /// Number of elements.
+    pub(crate) len: usize,
+}
+
+/// A host function, given the calling instance (or null), the store, and the slots in which the arguments lie; results
+/// go to the same place.
+pub(crate) type HostCall = dyn Fn(*mut VmContext, *mut VmStore, *mut Slot) -> Result<(), Error> + Send + Sync;
+
+/// A host function with what calling it needs.
+pub(crate) struct HostFunc {
+    pub(crate) call: Box<HostCall>,
+    /// Slots that arguments or results take, whichever is more.
+    pub(crate) slots: u32,
+}
+
+/// Why guest code was left before it was done.
+pub(crate) enum Unwind {
+    /// A trap of the guest.
+    Trap(TrapKind),
+    /// A host function failed, or the runtime did on the guest's behalf.
+    Error(Error),
+    /// A host function panicked: the panic goes on behind the guest's frames.
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Where guest code was when it was left.
+#[derive(Clone, Copy)]
+pub(crate) struct TrapSite {
+    pub(crate) ip: usize,
+    pub(crate) fp: *mut Slot,
+    pub(crate) context: *mut VmContext,
+}
+
+/// A caller in another instance, to return to.
+#[derive(Clone, Copy)]
+pub(crate) struct CrossCall {
+    pub(crate) context: *mut VmContext,
+    pub(crate) return_ip: usize,
+}
+
+/// Asks running guest code to stop; shared with other threads.
+#[derive(Default)]
+pub(crate) struct Interrupt {
+    pub(crate) flag: AtomicBool,
+}
+
+/// The runtime state of a store that running code reaches.
+#[repr(C)]
+pub(crate) struct VmStore {
+    /// End of the slots that frames may use; a red zone follows.
+    pub(crate) stack_limit: *mut Slot,
+    /// Remaining fuel.
+    pub(crate) fuel: i64,
+    /// Loop iterations and calls between two looks at interruption and deadline.
+    pub(crate) budget: i64,
+    /// First free slot while a host function runs; null while guest code runs.
+    pub(crate) host_top: *mut Slot,
+    pub(crate) interrupt: Arc<Interrupt>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) cross_calls: Vec<CrossCall>,
+    pub(crate) unwind: Option<Unwind>,
+    pub(crate) site: Option<TrapSite>,
+    /// Memories whose guard pages guest code of this store may hit.
+    pub(crate) guarded: Vec<*const LinearMemory>,
+    pub(crate) limits: crate::store::StoreLimits,
+}
+
+// What compiled code and interpreter assume, checked where the structures are.
+const _: () = {
+    use std::mem::offset_of;
+    assert!(offset_of!(VmContext, store) == layout::context::STORE);
+    assert!(offset_of!(VmContext, mem0_base) == layout::context::MEM0_BASE);
+    assert!(offset_of!(VmContext, cells) == layout::context::CELLS);
+    assert!(offset_of!(VmContext, imports) == layout::context::IMPORTS);
+    assert!(offset_of!(VmContext, globals) == layout::context::GLOBALS);
+    assert!(offset_of!(VmContext, memories) == layout::context::MEMORIES);
+    assert!(offset_of!(VmContext, tables) == layout::context::TABLES);
+    assert!(offset_of!(VmContext, func_refs) == layout::context::FUNC_REFS);
+    assert!(offset_of!(VmFuncRef, cell) == layout::func_ref::CELL);
+    assert!(offset_of!(VmFuncRef, context) == layout::func_ref::CONTEXT);
+    assert!(offset_of!(VmFuncRef, host) == layout::func_ref::HOST);
+    assert!(offset_of!(VmFuncRef, type_id) == layout::func_ref::TYPE_ID);
+    assert!(offset_of!(VmFuncRef, func_index) == layout::func_ref::FUNC_INDEX);
+    assert!(offset_of!(VmFuncRef, param_slots) == layout::func_ref::PARAM_SLOTS);
+    assert!(size_of::<VmFuncRef>() == layout::func_ref::SIZE);
+    assert!(offset_of!(VmMemory, base) == layout::memory::BASE);
+    assert!(offset_of!(VmMemory, len) == layout::memory::LEN);
+    assert!(offset_of!(VmTable, base) == layout::table::BASE);
+    assert!(offset_of!(VmTable, len) == layout::table::LEN);
+    assert!(size_of::<Slot>() == layout::SLOT as usize);
+};

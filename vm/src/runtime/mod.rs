@@ -1,0 +1,8 @@
+//! What running code works on: contexts, memories, tables, and the operations on them that need more than a few
+//! machine instructions.
+
+pub(crate) mod bulk;
+pub(crate) mod context;
+pub(crate) mod memory;
+pub(crate) mod parking;
+pub(crate) mod table;

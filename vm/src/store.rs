@@ -1,0 +1,453 @@
+//! A store: everything that instances own, with the host's data beside it.
+//!
+//! Invariant: what handles point to (`Func`, `Memory`, …) lives at a fixed address until the store is dropped, and a
+//! handle is only dereferenced after its store id has been compared. `VmStore` comes first, so that a pointer to it,
+//! which is all that running code has, is also a pointer to the whole store.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::instance::InstanceData;
+use crate::interp::stack::ValueStack;
+use crate::runtime::context::{HostFunc, Interrupt, VmContext, VmFuncRef, VmGlobal, VmStore};
+use crate::runtime::memory::LinearMemory;
+use crate::runtime::table::TableData;
+use crate::value::Val;
+use std::any::Any;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use wasm::{GlobalType, TypeId};
+
+/// Tells stores apart; never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) struct StoreId(u64);
+
+/// What a store may hold at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreLimits {
+    /// Bytes of each linear memory.
+    pub memory_bytes: Option<u64>,
+    /// Elements of each table.
+    pub table_elements: Option<u64>,
+    /// Number of instances.
+    pub instances: Option<usize>,
+    /// Number of memories.
+    pub memories: Option<usize>,
+    /// Number of tables.
+    pub tables: Option<usize>,
+}
+
+/// Values at fixed addresses, freed together.
+pub(crate) struct Arena<T>(Vec<NonNull<T>>);
+
+impl<T> Arena<T> {
+    fn new() -> Self {
+        Arena(Vec::new())
+    }
+    /// Moves the value in; the pointer is valid until the arena is dropped.
+    pub(crate) fn push(&mut self, value: T) -> NonNull<T> {
+        let p = NonNull::from(Box::leak(Box::new(value)));
+        self.0.push(p);
+        p
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<T> Drop for Arena<T> {
+    fn drop(&mut self) {
+        for p in self.0.drain(..) {
+            // SAFETY: the pointer came from `Box::leak` in `push` and is freed once.
+            drop(unsafe { Box::from_raw(p.as_ptr()) });
+        }
+    }
+}
+
+/// A global with its type.
+#[repr(C)]
+pub(crate) struct GlobalData {
+    pub(crate) value: VmGlobal,
+    pub(crate) ty: GlobalType,
+}
+
+/// A tag.
+pub(crate) struct TagData {
+    pub(crate) ty: TypeId,
+}
+
+/// A function reference made for the host.
+#[repr(C)]
+pub(crate) struct HostFuncData {
+    pub(crate) func_ref: VmFuncRef,
+    /// Keeps what `func_ref.host` points to alive.
+    pub(crate) _host: Arc<HostFunc>,
+}
+
+/// The part of a store that does not depend on the host's data.
+#[repr(C)]
+pub(crate) struct StoreOpaque {
+    pub(crate) vm: VmStore,
+    pub(crate) id: StoreId,
+    pub(crate) engine: Engine,
+    pub(crate) instances: Arena<InstanceData>,
+    pub(crate) memories: Arena<LinearMemory>,
+    pub(crate) shared_memories: Vec<Arc<LinearMemory>>,
+    pub(crate) tables: Arena<TableData>,
+    pub(crate) globals: Arena<GlobalData>,
+    pub(crate) tags: Arena<TagData>,
+    pub(crate) host_funcs: Arena<HostFuncData>,
+    pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
+    pub(crate) stack: Option<ValueStack>,
+    /// Native stack pointer at the outermost call into the guest, or 0.
+    pub(crate) native_base: usize,
+}
+
+impl StoreOpaque {
+    fn new(engine: &Engine) -> StoreOpaque {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        StoreOpaque {
+            vm: VmStore {
+                stack_limit: std::ptr::null_mut(),
+                fuel: 0,
+                budget: i64::from(engine.config().budget),
+                host_top: std::ptr::null_mut(),
+                interrupt: Arc::new(Interrupt::default()),
+                deadline: None,
+                cross_calls: Vec::new(),
+                unwind: None,
+                site: None,
+                guarded: Vec::new(),
+                limits: StoreLimits::default(),
+            },
+            id: StoreId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            engine: engine.clone(),
+            instances: Arena::new(),
+            memories: Arena::new(),
+            shared_memories: Vec::new(),
+            tables: Arena::new(),
+            globals: Arena::new(),
+            tags: Arena::new(),
+            host_funcs: Arena::new(),
+            externs: Vec::new(),
+            stack: None,
+            native_base: 0,
+        }
+    }
+
+    /// Refuses handles of other stores.
+    pub(crate) fn check(&self, id: StoreId) -> Result<()> {
+        if self.id == id { Ok(()) } else { Err(Error::api("a handle was used with a store it does not belong to")) }
+    }
+
+    /// Makes a reference to a host function; the store keeps the function alive.
+    pub(crate) fn add_host_func(&mut self, host: Arc<HostFunc>, type_id: TypeId, params: u32, results: u32) -> NonNull<VmFuncRef> {
+        let func_ref = VmFuncRef {
+            cell: std::ptr::null(),
+            context: std::ptr::null_mut(),
+            host: Arc::as_ptr(&host),
+            type_id: type_id.0,
+            func_index: u32::MAX,
+            param_slots: params,
+            result_slots: results,
+        };
+        // `func_ref` is the first field of a `repr(C)` structure.
+        self.host_funcs.push(HostFuncData { func_ref, _host: host }).cast()
+    }
+
+    pub(crate) fn add_memory(&mut self, memory: LinearMemory) -> Result<NonNull<LinearMemory>> {
+        let count = self.memories.len() + self.shared_memories.len();
+        within(self.vm.limits.memories, count + 1, "memories")?;
+        within_bytes(self.vm.limits.memory_bytes, memory.vm.len() as u64)?;
+        let p = self.memories.push(memory);
+        self.note_guarded(p);
+        Ok(p)
+    }
+
+    /// Makes a shared memory usable from this store.
+    pub(crate) fn adopt_shared(&mut self, memory: &Arc<LinearMemory>) -> NonNull<LinearMemory> {
+        let p = NonNull::from(&**memory);
+        if !self.shared_memories.iter().any(|m| Arc::ptr_eq(m, memory)) {
+            self.shared_memories.push(memory.clone());
+            self.note_guarded(p);
+        }
+        p
+    }
+
+    fn note_guarded(&mut self, p: NonNull<LinearMemory>) {
+        // SAFETY: memories of the store are valid as long as it is.
+        if unsafe { p.as_ref().guarded } {
+            self.vm.guarded.push(p.as_ptr());
+        }
+    }
+
+    pub(crate) fn add_table(&mut self, table: TableData) -> Result<NonNull<TableData>> {
+        within(self.vm.limits.tables, self.tables.len() + 1, "tables")?;
+        if self.vm.limits.table_elements.is_some_and(|l| table.len() > l) {
+            return Err(Error::limit(format!("a table of {} elements exceeds the store's limit", table.len())));
+        }
+        Ok(self.tables.push(table))
+    }
+}
+
+pub(crate) fn within(limit: Option<usize>, n: usize, what: &str) -> Result<()> {
+    match limit {
+        Some(l) if n > l => Err(Error::limit(format!("the store may hold {l} {what} at most"))),
+        _ => Ok(()),
+    }
+}
+
+fn within_bytes(limit: Option<u64>, bytes: u64) -> Result<()> {
+    match limit {
+        Some(l) if bytes > l => {
+            Err(Error::limit(format!("a memory of {bytes} bytes exceeds the store's limit of {l} bytes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[repr(C)]
+pub(crate) struct StoreInner<T: 'static> {
+    pub(crate) opaque: StoreOpaque,
+    pub(crate) data: T,
+}
+
+/// Instances and what they own, with the host's data of type `T`.
+pub struct Store<T: 'static> {
+    inner: NonNull<StoreInner<T>>,
+    _owns: PhantomData<StoreInner<T>>,
+}
+
+// SAFETY: a store's raw pointers lead only to what the store owns, to immutable modules, and to shared memories that
+// are made for several threads; it is used by one thread at a time through borrows.
+unsafe impl<T: Send> Send for Store<T> {}
+
+impl<T: 'static> Store<T> {
+    /// Makes an empty store.
+    pub fn new(engine: &Engine, data: T) -> Store<T> {
+        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine), data });
+        Store { inner: NonNull::from(Box::leak(inner)), _owns: PhantomData }
+    }
+
+    fn get(&self) -> &StoreInner<T> {
+        // SAFETY: `inner` is owned by `self` and borrowed with it.
+        unsafe { self.inner.as_ref() }
+    }
+    fn get_mut(&mut self) -> &mut StoreInner<T> {
+        // SAFETY: as above, exclusively.
+        unsafe { self.inner.as_mut() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.get().opaque.engine
+    }
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.get().data
+    }
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.get_mut().data
+    }
+    /// Drops the instances and answers the host's data.
+    pub fn into_data(self) -> T {
+        // SAFETY: `inner` came from `Box::leak`; `self` is forgotten, so it is freed once.
+        let inner = unsafe { Box::from_raw(self.inner.as_ptr()) };
+        std::mem::forget(self);
+        let StoreInner { opaque, data } = *inner;
+        drop(opaque);
+        data
+    }
+
+    /// Sets the remaining fuel.
+    ///
+    /// # Errors
+    /// When the engine was made without fuel.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        if !self.engine().config().fuel {
+            return Err(Error::api("the engine's configuration does not count fuel"));
+        }
+        self.get_mut().opaque.vm.fuel = i64::try_from(fuel).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    /// The remaining fuel.
+    ///
+    /// # Errors
+    /// When the engine was made without fuel.
+    pub fn get_fuel(&self) -> Result<u64> {
+        if !self.engine().config().fuel {
+            return Err(Error::api("the engine's configuration does not count fuel"));
+        }
+        Ok(self.get().opaque.vm.fuel.max(0) as u64)
+    }
+
+    /// Makes guests trap once the moment has passed.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.get_mut().opaque.vm.deadline = deadline;
+    }
+
+    /// A handle with which another thread can stop the guest.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle(self.get().opaque.vm.interrupt.clone())
+    }
+
+    /// Limits what the store may hold from now on.
+    pub fn limits(&mut self, limits: StoreLimits) {
+        self.get_mut().opaque.vm.limits = limits;
+    }
+}
+
+impl<T: 'static> Drop for Store<T> {
+    fn drop(&mut self) {
+        // SAFETY: `inner` came from `Box::leak` and is freed once.
+        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+    }
+}
+
+/// Stops the guest of a store from another thread.
+#[derive(Clone)]
+pub struct InterruptHandle(Arc<Interrupt>);
+
+impl InterruptHandle {
+    /// Makes the running guest trap soon, or the next one at its first loop or call. Holds for one trap.
+    pub fn interrupt(&self) {
+        self.0.flag.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A shared borrow of a store.
+pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
+
+/// An exclusive borrow of a store.
+pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreInner<T>);
+
+impl<T: 'static> StoreInner<T> {
+    pub(crate) fn opaque(&self) -> &StoreOpaque {
+        &self.opaque
+    }
+    pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
+        &mut self.opaque
+    }
+}
+
+/// What a store can be read through.
+pub trait AsContext {
+    /// The host's data.
+    type Data: 'static;
+    /// Borrows the store.
+    fn as_context(&self) -> StoreContext<'_, Self::Data>;
+}
+
+/// What a store can be changed through.
+pub trait AsContextMut: AsContext {
+    /// Borrows the store.
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
+}
+
+impl<T: 'static> AsContext for Store<T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.get())
+    }
+}
+impl<T: 'static> AsContextMut for Store<T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.get_mut())
+    }
+}
+impl<T: 'static> AsContext for StoreContext<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+impl<T: 'static> AsContext for StoreContextMut<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+impl<T: 'static> AsContextMut for StoreContextMut<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.0)
+    }
+}
+impl<C: AsContext> AsContext for &C {
+    type Data = C::Data;
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        C::as_context(self)
+    }
+}
+impl<C: AsContext> AsContext for &mut C {
+    type Data = C::Data;
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        C::as_context(self)
+    }
+}
+impl<C: AsContextMut> AsContextMut for &mut C {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data> {
+        C::as_context_mut(self)
+    }
+}
+
+/// The store as a host function sees it, with the instance that called.
+pub struct Caller<'a, T: 'static> {
+    pub(crate) store: &'a mut StoreInner<T>,
+    pub(crate) instance: *mut VmContext,
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.store.data
+    }
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.store.data
+    }
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.store.opaque.engine
+    }
+    /// An export of the calling instance; `None` as well when the host itself called.
+    pub fn get_export(&mut self, name: &str) -> Option<crate::Extern> {
+        let instance = NonNull::new(self.instance)?;
+        // SAFETY: contexts are the first field of instances, which live as long as the store.
+        let data = unsafe { instance.cast::<InstanceData>().as_ref() };
+        data.export(&self.store.opaque, name)
+    }
+    /// The remaining fuel.
+    ///
+    /// # Errors
+    /// When the engine was made without fuel.
+    pub fn get_fuel(&self) -> Result<u64> {
+        if !self.engine().config().fuel {
+            return Err(Error::api("the engine's configuration does not count fuel"));
+        }
+        Ok(self.store.opaque.vm.fuel.max(0) as u64)
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.store)
+    }
+}
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.store)
+    }
+}
+
+/// Checks arguments against a list of types.
+pub(crate) fn check_values(store: &StoreOpaque, values: &[Val], types: &[wasm::ValType], what: &str) -> Result<()> {
+    if values.len() != types.len() {
+        return Err(Error::api(format!("expected {} {what}, got {}", types.len(), values.len())));
+    }
+    values.iter().zip(types).try_for_each(|(v, &t)| v.check(store, t))
+}

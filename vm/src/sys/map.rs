@@ -1,0 +1,114 @@
+//! Address space: reserved, made accessible piece by piece, given back when dropped.
+//!
+//! Invariant: a [`Mapping`] owns its whole range; the first `accessible` bytes can be read and written, the
+//! rest faults.
+
+use std::io;
+use std::ptr::{self, NonNull};
+
+/// The size of a page of the host in bytes.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    let n = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(n).unwrap_or(4096)
+}
+
+fn round_up(n: usize) -> Option<usize> {
+    let page = page_size();
+    Some(n.checked_add(page - 1)? & !(page - 1))
+}
+
+/// An owned, anonymous, private range of address space.
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    reserved: usize,
+    accessible: usize,
+}
+
+// SAFETY: the mapping is plain memory that belongs to this value alone.
+unsafe impl Send for Mapping {}
+// SAFETY: shared use goes through raw pointers whose users synchronise.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Reserves `reserved` bytes (rounded up to pages) that fault on every access.
+    pub(crate) fn reserve(reserved: usize) -> io::Result<Mapping> {
+        let reserved = round_up(reserved).ok_or_else(too_large)?;
+        if reserved == 0 {
+            return Ok(Mapping { base: NonNull::dangling(), reserved: 0, accessible: 0 });
+        }
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                reserved,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).ok_or_else(too_large)?;
+        Ok(Mapping { base, reserved, accessible: 0 })
+    }
+
+    /// First byte of the range.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+    /// Length of the range in bytes.
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved
+    }
+
+    /// Makes the first `bytes` (rounded up to pages) readable and writable; new bytes are zero.
+    pub(crate) fn make_accessible(&mut self, bytes: usize) -> io::Result<()> {
+        let want = round_up(bytes).filter(|&n| n <= self.reserved).ok_or_else(too_large)?;
+        if want <= self.accessible {
+            return Ok(());
+        }
+        // SAFETY: the range lies within this mapping, which nobody else owns.
+        let rc = unsafe {
+            libc::mprotect(
+                self.base.as_ptr().add(self.accessible).cast(),
+                want - self.accessible,
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        };
+        if rc != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.accessible = want;
+        Ok(())
+    }
+
+    /// Grows to `bytes`, all accessible; the range may move, so no pointer into it may be kept across the call.
+    pub(crate) fn grow_moving(&mut self, bytes: usize) -> io::Result<()> {
+        let want = round_up(bytes).ok_or_else(too_large)?;
+        if want <= self.reserved {
+            return self.make_accessible(want);
+        }
+        let mut bigger = Mapping::reserve(want)?;
+        bigger.make_accessible(want)?;
+        // SAFETY: both ranges are owned, accessible for `accessible` bytes, and disjoint.
+        unsafe { ptr::copy_nonoverlapping(self.base(), bigger.base(), self.accessible) };
+        *self = bigger;
+        Ok(())
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::from(io::ErrorKind::OutOfMemory)
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.reserved != 0 {
+            // SAFETY: the range was mapped by `reserve` and is owned by this value.
+            unsafe { libc::munmap(self.base.as_ptr().cast(), self.reserved) };
+        }
+    }
+}

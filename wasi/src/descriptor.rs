@@ -1,0 +1,159 @@
+//! One descriptor of a guest: what is behind it, and what the guest may do with it.
+//! In: host descriptors and in-memory streams; out: checked access to them.
+//! Invariant: rights only ever shrink; `read_only` is the embedder's word and holds whatever the rights say.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+
+use cap_std::fs::Dir;
+
+use crate::Errno;
+use crate::types::{FileType, fdflag, right, rights};
+
+/// What is behind a descriptor.
+#[derive(Debug)]
+pub(crate) enum Object {
+    /// A regular file, a device with a position, or whatever else was opened by path and is no directory.
+    File(OwnedFd),
+    /// A directory.
+    Dir(Directory),
+    /// A terminal, pipe or the like among the host's standard streams.
+    Stream(OwnedFd),
+    /// A connected socket. Blocking on the host; calls of a non-blocking guest say so one by one.
+    Socket(OwnedFd),
+    /// A listening socket. Never blocking on the host, so that a connection withdrawn between poll and accept cannot
+    /// block a guest that asked not to be; waiting is done by poll.
+    Listener(OwnedFd),
+    /// Bytes given by the embedder, to be read.
+    Input(Arc<[u8]>, usize),
+    /// A buffer of the embedder, written to.
+    Output(Arc<Mutex<Vec<u8>>>),
+    /// Empty to read, bottomless to write.
+    Null,
+}
+
+/// A directory, and the name under which it was handed in if it was.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) dir: Dir,
+    pub(crate) preopen: Option<String>,
+}
+
+/// An entry of the descriptor table.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) object: Object,
+    pub(crate) filetype: FileType,
+    /// The `fdflags` as the guest set them.
+    pub(crate) flags: u16,
+    pub(crate) base: u64,
+    pub(crate) inheriting: u64,
+    /// Whether the embedder forbade changes below the directory this came from.
+    pub(crate) read_only: bool,
+    /// Whether other processes share the open file, so that its flags must be left as they are.
+    pub(crate) shared: bool,
+}
+
+impl Descriptor {
+    /// A descriptor with the rights that go with its kind of object.
+    pub(crate) fn new(object: Object, filetype: FileType) -> Descriptor {
+        let (base, inheriting) = match &object {
+            Object::File(_) => (rights::FILE, 0),
+            Object::Dir(_) => (rights::DIRECTORY, rights::BY_PATH),
+            Object::Socket(_) => (rights::SOCKET, 0),
+            Object::Listener(_) => (rights::LISTENER, rights::SOCKET),
+            Object::Stream(_) | Object::Null => (rights::STREAM, 0),
+            Object::Input(..) => (rights::STREAM & !right::FD_WRITE, 0),
+            Object::Output(_) => (rights::STREAM & !right::FD_READ, 0),
+        };
+        Descriptor { object, filetype, flags: 0, base, inheriting, read_only: false, shared: false }
+    }
+
+    /// A descriptor with nothing behind it.
+    pub(crate) fn null() -> Descriptor {
+        Descriptor::new(Object::Null, FileType::Unknown)
+    }
+
+    /// Fails with `NOTCAPABLE` unless the guest has all of `needed`.
+    #[inline]
+    pub(crate) fn require(&self, needed: u64) -> Result<(), Errno> {
+        if self.base & needed == needed { Ok(()) } else { Err(Errno::NotCapable) }
+    }
+
+    /// As [`require`](Self::require), for operations that change something, which a read-only tree refuses first.
+    pub(crate) fn require_change(&self, needed: u64) -> Result<(), Errno> {
+        if self.read_only { Err(Errno::Perm) } else { self.require(needed) }
+    }
+
+    /// Fails with `BADF`, as POSIX does, unless the descriptor is open in this direction.
+    #[inline]
+    pub(crate) fn require_direction(&self, needed: u64) -> Result<(), Errno> {
+        if self.base & needed == needed { Ok(()) } else { Err(Errno::Badf) }
+    }
+
+    #[inline]
+    pub(crate) fn nonblocking(&self) -> bool {
+        self.flags & fdflag::NONBLOCK != 0
+    }
+
+    /// Whether reading may wait for somebody else to write.
+    pub(crate) fn waits(&self) -> bool {
+        match self.object {
+            Object::File(_) => self.filetype != FileType::RegularFile && self.filetype != FileType::BlockDevice,
+            Object::Stream(_) | Object::Socket(_) | Object::Listener(_) => true,
+            Object::Dir(_) | Object::Input(..) | Object::Output(_) | Object::Null => false,
+        }
+    }
+
+    /// The host's descriptor, where there is one.
+    pub(crate) fn host(&self) -> Option<BorrowedFd<'_>> {
+        match &self.object {
+            Object::File(fd) | Object::Stream(fd) | Object::Socket(fd) | Object::Listener(fd) => Some(fd.as_fd()),
+            Object::Dir(directory) => Some(directory.dir.as_fd()),
+            Object::Input(..) | Object::Output(_) | Object::Null => None,
+        }
+    }
+
+    /// The file, for operations at a position: directories have none (`BADF`), streams and sockets cannot (`SPIPE`).
+    pub(crate) fn positioned(&self) -> Result<BorrowedFd<'_>, Errno> {
+        match &self.object {
+            Object::File(fd) => Ok(fd.as_fd()),
+            Object::Dir(_) => Err(Errno::Badf),
+            _ => Err(Errno::Spipe),
+        }
+    }
+
+    /// The file, for operations on its extent: whatever has none refuses with `other`.
+    pub(crate) fn sized(&self, other: Errno) -> Result<BorrowedFd<'_>, Errno> {
+        match &self.object {
+            Object::File(fd) => Ok(fd.as_fd()),
+            Object::Dir(_) => Err(Errno::Badf),
+            _ => Err(other),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> Result<&Directory, Errno> {
+        match &self.object {
+            Object::Dir(directory) => Ok(directory),
+            _ => Err(Errno::NotDir),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_rights_have_their_errno() {
+        let mut descriptor = Descriptor::null();
+        assert_eq!(descriptor.require(right::FD_READ), Ok(()));
+        assert_eq!(descriptor.require(right::FD_SEEK), Err(Errno::NotCapable));
+        descriptor.base = 0;
+        assert_eq!(descriptor.require_direction(right::FD_READ), Err(Errno::Badf));
+        descriptor.read_only = true;
+        assert_eq!(descriptor.require_change(right::FD_READ), Err(Errno::Perm));
+        assert_eq!(descriptor.positioned().err(), Some(Errno::Spipe));
+        assert_eq!(descriptor.directory().err(), Some(Errno::NotDir));
+    }
+}

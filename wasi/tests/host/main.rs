@@ -1,0 +1,12 @@
+//! The functions called as a guest would, on plain memory, without a runtime. In: a [`Guest`] with what its context
+//! grants; out: assertions on errnos, on memory and on the host's disk.
+
+mod bad_input;
+mod directories;
+mod escapes;
+mod files;
+mod guest;
+mod polling;
+mod read_only;
+mod sockets;
+mod streams;

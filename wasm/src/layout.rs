@@ -1,0 +1,61 @@
+//! Byte offsets of what running code shares with the runtime: the one table of layouts.
+//!
+//! The runtime declares the same structures as `#[repr(C)]` and asserts every offset below at compile time;
+//! compiled code and interpreter use nothing else. All targets have 64-bit pointers.
+
+/// Size of a value slot in bytes; a v128 takes two.
+pub const SLOT: u32 = 8;
+
+/// Offsets into `VmContext`, one per instance.
+pub mod context {
+    /// Pointer to the store's runtime state.
+    pub const STORE: usize = 0;
+    /// Base address of memory 0 when it is a guarded reservation, else null.
+    pub const MEM0_BASE: usize = 8;
+    /// Array of code cells of the module's own functions.
+    pub const CELLS: usize = 16;
+    /// Array of pointers to function references of imported functions.
+    pub const IMPORTS: usize = 24;
+    /// Array of pointers to global values.
+    pub const GLOBALS: usize = 32;
+    /// Array of pointers to memories.
+    pub const MEMORIES: usize = 40;
+    /// Array of pointers to tables.
+    pub const TABLES: usize = 48;
+    /// Array of function references of the module's own functions, filled on first use.
+    pub const FUNC_REFS: usize = 56;
+}
+
+/// Offsets into `VmFuncRef`, what a function reference points to.
+pub mod func_ref {
+    /// Pointer to the code cell.
+    pub const CELL: usize = 0;
+    /// Pointer to the callee's context.
+    pub const CONTEXT: usize = 8;
+    /// Host function, or null.
+    pub const HOST: usize = 16;
+    /// Canonical type id, u32.
+    pub const TYPE_ID: usize = 24;
+    /// Function index within its module, u32.
+    pub const FUNC_INDEX: usize = 28;
+    /// Slots that the callee's parameters take, u32: its return address follows them.
+    pub const PARAM_SLOTS: usize = 32;
+    /// Size of the structure.
+    pub const SIZE: usize = 40;
+}
+
+/// Offsets into `VmMemory`.
+pub mod memory {
+    /// Base address.
+    pub const BASE: usize = 0;
+    /// Length in bytes.
+    pub const LEN: usize = 8;
+}
+
+/// Offsets into `VmTable`.
+pub mod table {
+    /// Address of the first element; elements are one slot each.
+    pub const BASE: usize = 0;
+    /// Number of elements.
+    pub const LEN: usize = 8;
+}
