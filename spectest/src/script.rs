@@ -268,7 +268,7 @@ impl<'scope, 'env> Script<'scope, 'env> {
         match exec {
             WastExecute::Invoke(call) => self.call(call),
             WastExecute::Get { module, global, .. } => match self.export(*module, global)? {
-                Extern::Global(g) => Ok(Ok(vec![g.get_value(&self.store)])),
+                Extern::Global(g) => Ok(Ok(vec![g.get(&self.store)])),
                 _ => Err(format!("export {global:?} is not a global")),
             },
             WastExecute::Wat(module) => {

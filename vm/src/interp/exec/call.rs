@@ -7,9 +7,9 @@
 use super::control::copy_slots;
 use crate::instance::InstanceData;
 use crate::interp::code::{CodeCell, Inst};
-use crate::interp::dispatch::{Acc, Exit, Handler, Mem, S, Src, finish, handler};
+use crate::interp::dispatch::{Acc, Handler, Mem, S, Src, finish, handler};
 use crate::interp::translate;
-use crate::runtime::context::{CrossCall, TrapSite, Unwind, VmFuncRef};
+use crate::runtime::context::{CrossCall, TrapSite, Unwind, VmContext, VmFuncRef};
 use crate::trap::TrapKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -142,21 +142,27 @@ handler! {
 /// # Safety
 /// The reference must be to a host function, and its slots valid at `args`.
 #[inline(never)]
-unsafe fn call_host(s: &S, f: *const VmFuncRef, args: *mut u64, site: *const Inst) -> bool {
+unsafe fn call_host(
+    ctx: *mut VmContext,
+    fp: *mut u64,
+    f: *const VmFuncRef,
+    args: *mut u64,
+    site: *const Inst,
+) -> bool {
     // SAFETY: the caller's contract; the store outlives the run.
     unsafe {
         let host = &*(*f).host;
-        let store = (*s.ctx).store;
+        let store = (*ctx).store;
         let outer = (*store).host_top;
         (*store).host_top = args.add(host.slots as usize);
-        let outcome = catch_unwind(AssertUnwindSafe(|| (host.call)(s.ctx, store, args)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (host.call)(ctx, store, args)));
         (*store).host_top = outer;
         (*store).unwind = match outcome {
             Ok(Ok(())) => return true,
             Ok(Err(e)) => Some(Unwind::Error(e)),
             Err(panic) => Some(Unwind::Panic(panic)),
         };
-        (*store).site = Some(TrapSite { ip: site as usize, fp: s.fp, context: s.ctx });
+        (*store).site = Some(TrapSite { ip: site as usize, fp, context: ctx });
         false
     }
 }
@@ -169,15 +175,14 @@ handler! {
         let ret = s.ip;
         let to = s.fp.add((*ret.sub(1)).x as usize);
         if !(*f).host.is_null() {
-            if !call_host(&s, f, to, ret.sub(1)) {
+            if !call_host(s.ctx, s.fp, f, to, ret.sub(1)) {
                 return finish(s);
             }
             load_result(&mut s, to);
             return s.go(ret);
         }
-        let store = (*s.ctx).store;
         if (*f).context != s.ctx {
-            (*store).cross_calls.push(CrossCall { context: s.ctx, return_ip: ret as usize });
+            push_cross_call(s.ctx, ret as usize);
             s.ctx = (*f).context;
             s.mem = (*s.ctx).mem0_base;
             s.r = (&raw const stubs().cross[1]) as u64;
@@ -187,6 +192,13 @@ handler! {
         s.fp = to;
         go_to_cell!(s, (*f).cell)
     }
+}
+
+/// Remembers a caller in another instance.
+#[inline(never)]
+unsafe fn push_cross_call(context: *mut VmContext, return_ip: usize) {
+    // SAFETY: handlers' contract; nobody else refers to the list now.
+    unsafe { (&mut (*(*context).store).cross_calls).push(CrossCall { context, return_ip }) }
 }
 
 /// After a call the accumulators hold the first result, whatever its type.
@@ -205,7 +217,7 @@ handler! {
     fn cross_return(s) {
         let store = (*s.ctx).store;
         // Each way here has pushed an entry.
-        let Some(back) = (*store).cross_calls.pop() else { return s.trap(TrapKind::Unreachable) };
+        let Some(back) = (&mut (*store).cross_calls).pop() else { return s.trap(TrapKind::Unreachable) };
         s.ctx = back.context;
         s.mem = (*s.ctx).mem0_base;
         let ip = back.return_ip as *const Inst;
@@ -219,31 +231,36 @@ handler! {
     #[cold]
     #[inline(never)]
     pub(crate) fn lazy_entry(s) {
-        let own = s.inst().ab();
-        let d = &*s.ctx.cast::<InstanceData>();
-        match catch_unwind(AssertUnwindSafe(|| translate::translate_and_publish(&d.module, own, !s.mem.is_null()))) {
-            Ok(Ok(entry)) => s.go(entry),
-            Ok(Err(e)) => fail(s, own, Unwind::Error(e)),
-            Err(panic) => fail(s, own, Unwind::Panic(panic)),
-        }
+        let entry = translate_now(s.ctx, s.ip, s.fp, s.r);
+        if entry.is_null() { finish(s) } else { s.go(entry) }
     }
 }
 
-/// Ends the run because a function cannot be translated. Its entry has not run: the return address is stored here, for the
-/// backtrace.
-#[cold]
-unsafe fn fail(s: S, own: u32, why: Unwind) -> Exit {
+/// Translates the function whose stub is `ip`; null when it cannot be, with the reason in the store. Its entry has not
+/// run then: the return address is stored here, for the backtrace.
+///
+/// # Safety
+/// As handlers.
+#[inline(never)]
+unsafe fn translate_now(ctx: *mut VmContext, ip: *const Inst, fp: *mut u64, ret: u64) -> *const Inst {
     // SAFETY: handlers' contract.
     unsafe {
-        let module = &(*s.ctx.cast::<InstanceData>()).module;
+        let module = &(*ctx.cast::<InstanceData>()).module;
+        let own = (*ip).ab();
+        let guarded = !(*ctx).mem0_base.is_null();
+        let why = match catch_unwind(AssertUnwindSafe(|| translate::translate_and_publish(module, own, guarded))) {
+            Ok(Ok(entry)) => return entry,
+            Ok(Err(e)) => Unwind::Error(e),
+            Err(panic) => Unwind::Panic(panic),
+        };
         let raw = &module.inner.raw;
         let ty = module.func_type(raw.funcs[(own + raw.imported_funcs()) as usize]);
-        *s.fp.add(ty.param_slots() as usize) = s.r;
-        let store = (*s.ctx).store;
+        *fp.add(ty.param_slots() as usize) = ret;
+        let store = (*ctx).store;
         (*store).unwind = Some(why);
-        (*store).site = Some(TrapSite { ip: s.ip as usize, fp: s.fp, context: s.ctx });
+        (*store).site = Some(TrapSite { ip: ip as usize, fp, context: ctx });
+        std::ptr::null()
     }
-    finish(s)
 }
 
 /// Moves a tail call's arguments to the frame's begin; answers where the frame returns to. The word `at` holds the
@@ -321,7 +338,7 @@ handler! {
         let site = s.ip;
         let ret = replace_frame(&s, site);
         if !(*f).host.is_null() {
-            if !call_host(&s, f, s.fp, site) {
+            if !call_host(s.ctx, s.fp, f, s.fp, site) {
                 // The arguments may have overwritten it, and the backtrace reads it.
                 *s.slot((*site).a) = ret;
                 return finish(s);
@@ -336,8 +353,7 @@ handler! {
         if (*f).context != s.ctx {
             let cross = (&raw const stubs().cross[1]) as u64;
             if ret != cross {
-                let store = (*s.ctx).store;
-                (*store).cross_calls.push(CrossCall { context: s.ctx, return_ip: ret as usize });
+                push_cross_call(s.ctx, ret as usize);
                 s.r = cross;
             }
             s.ctx = (*f).context;

@@ -166,7 +166,7 @@ impl<'m> Builder<'m> {
     /// Gives the next local its slot: parameters first, then the return address, then the others.
     pub(super) fn declare_local(&mut self, index: u32, ty: wasmparser::ValType) {
         let class = class_of_parsed(ty);
-        if self.base == 0 && index as usize == self.ty.params.len() {
+        if index as usize == self.ty.params.len() {
             self.base = self.first_after_params();
         }
         let next = match self.locals.last() {
