@@ -57,7 +57,7 @@ fn setup() -> (Store<u64>, Instance) {
         })
         .and_then(|linker| {
             linker.func_new("host", "dynamic", ty, |_, parameters, results| {
-                results[0] = parameters[0].clone();
+                results[0] = parameters[0];
                 Ok(())
             })
         })

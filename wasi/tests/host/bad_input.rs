@@ -181,7 +181,7 @@ impl Numbers {
 
 #[test]
 fn random_arguments_panic_nowhere_and_reach_nothing_outside() {
-    const NAMES: [&str; 12] = ["a", "b", "a/b", "..", "../out", "a/../..", ".", "/", "a/", "b/../a", "l", "/tmp"];
+    const NAMES: [&str; 12] = ["a", "b", "a/b", "..", "../out", "a/../..", ".", "/", "a/", "b/../a", "l", "/etc"];
     let temp = tempdir().unwrap();
     let inside = temp.path().join("in");
     std::fs::create_dir(&inside).unwrap();
