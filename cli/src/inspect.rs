@@ -91,7 +91,7 @@ fn functions(text: &mut String, module: &Module) {
     sizes.sort_unstable_by_key(|&(size, index)| (std::cmp::Reverse(size), index));
     let largest = sizes.iter().take(LARGEST).map(|&(size, index)| {
         let name = module.func_name(index).unwrap_or_default();
-        (format!("{index} {name}"), format!("{size} bytes"))
+        (format!("{index} {name}").trim_end().to_string(), format!("{size} bytes"))
     });
     list(text, "largest functions", largest);
 }

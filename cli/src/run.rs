@@ -194,7 +194,11 @@ impl Run {
         }
         let message = format!("{}: {e}", self.file);
         let Some(trap) = e.as_trap() else {
-            let hint = matches!(e, Error::Limit(_)).then_some("the limits are --max-memory and --max-stack");
+            let hint = match e {
+                Error::Limit(_) => Some("--max-memory and --max-stack set the limits"),
+                Error::Link(_) => Some("`vm inspect` shows what a module imports and exports, with types"),
+                _ => None,
+            };
             return Exit::failure(module::with_hint(&message, hint));
         };
         if let (TrapKind::Interrupted, Some(timeout), true) =

@@ -36,7 +36,10 @@ pub fn parse(bytes: &[u8], features: WasmFeatures, registry: &TypeRegistry) -> R
         return Err(ParseError::new("module is larger than 4 GiB", u64::from(u32::MAX)));
     }
     let mut p = ModuleParser::new(bytes, features, registry);
-    for payload in Parser::new(0).parse_all(bytes) {
+    let mut parser = Parser::new(0);
+    // The readers, too, must not accept encodings of proposals that are off.
+    parser.set_features(features);
+    for payload in parser.parse_all(bytes) {
         p.payload(payload?)?;
     }
     Ok(p.module)

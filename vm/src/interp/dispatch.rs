@@ -214,8 +214,6 @@ pub(crate) enum Class {
 /// A type of values that live in slots and accumulators.
 pub(crate) trait Reg: Copy + 'static {
     const CLASS: Class = Class::Int;
-    /// Data words behind an instruction that has an immediate of this type.
-    const IMM_WORDS: usize = 0;
     unsafe fn from_slot(at: *const Slot) -> Self;
     unsafe fn to_slot(self, at: *mut Slot);
     fn from_acc(s: &S) -> Self;
@@ -297,7 +295,6 @@ impl Reg for f32 {
 
 impl Reg for f64 {
     const CLASS: Class = Class::F64;
-    const IMM_WORDS: usize = 1;
     #[inline(always)]
     unsafe fn from_slot(at: *const Slot) -> Self {
         // SAFETY: the caller passes a slot of the frame.
@@ -318,8 +315,8 @@ impl Reg for f64 {
     }
     #[inline(always)]
     unsafe fn imm(s: &S) -> Self {
-        // SAFETY: an instruction with an f64 immediate is followed by a data word.
-        f64::from_bits(unsafe { (*s.ip.add(1)).h })
+        // SAFETY: the present instruction is valid. The translator uses this form for what f32 represents exactly.
+        f64::from(f32::from_bits(unsafe { s.inst().x }))
     }
     #[inline(always)]
     fn imm16(v: u16) -> Self {
@@ -329,19 +326,18 @@ impl Reg for f64 {
 
 /// Where a pair of operands comes from.
 pub(crate) trait Pair {
-    /// Whether one operand is an immediate.
-    const IMM: bool = false;
+    /// Whether one operand is the word behind the instruction.
+    const WIDE: bool = false;
     unsafe fn get<A: Reg, B: Reg>(s: &S) -> (A, B);
     /// As `get`, for compare-and-branch instructions, whose last two fields are the offset.
     unsafe fn get_branch<A: Reg, B: Reg>(s: &S) -> (A, B);
 }
 
 macro_rules! pair {
-    ($(#[$doc:meta])* $name:ident, imm $imm:expr, |$s:ident| $a:expr, $b:expr; branch $ba:expr, $bb:expr) => {
+    ($(#[$doc:meta])* $name:ident, |$s:ident| $a:expr, $b:expr; branch $ba:expr, $bb:expr) => {
         $(#[$doc])*
         pub(crate) struct $name;
         impl Pair for $name {
-            const IMM: bool = $imm;
             #[inline(always)]
             unsafe fn get<A: Reg, B: Reg>($s: &S) -> (A, B) {
                 // SAFETY: handlers' contract.
@@ -356,26 +352,63 @@ macro_rules! pair {
     };
 }
 pair!(/// Two slots.
-    SS, imm false, |s| A::from_slot(s.slot(s.inst().b)), B::from_slot(s.slot(s.inst().c()));
+    SS, |s| A::from_slot(s.slot(s.inst().b)), B::from_slot(s.slot(s.inst().c()));
     branch A::from_slot(s.slot(s.inst().a)), B::from_slot(s.slot(s.inst().b)));
 pair!(/// Accumulator and slot.
-    RS, imm false, |s| A::from_acc(s), B::from_slot(s.slot(s.inst().c()));
+    RS, |s| A::from_acc(s), B::from_slot(s.slot(s.inst().c()));
     branch A::from_acc(s), B::from_slot(s.slot(s.inst().b)));
 pair!(/// Slot and accumulator.
-    SR, imm false, |s| A::from_slot(s.slot(s.inst().b)), B::from_acc(s);
+    SR, |s| A::from_slot(s.slot(s.inst().b)), B::from_acc(s);
     branch A::from_slot(s.slot(s.inst().a)), B::from_acc(s));
 pair!(/// Slot and immediate.
-    SI, imm true, |s| A::from_slot(s.slot(s.inst().b)), B::imm(s);
+    SI, |s| A::from_slot(s.slot(s.inst().b)), B::imm(s);
     branch A::from_slot(s.slot(s.inst().a)), B::imm16(s.inst().b));
 pair!(/// Accumulator and immediate.
-    RI, imm true, |s| A::from_acc(s), B::imm(s);
+    RI, |s| A::from_acc(s), B::imm(s);
     branch A::from_acc(s), B::imm16(s.inst().b));
 pair!(/// Immediate and slot.
-    IS, imm true, |s| A::imm(s), B::from_slot(s.slot(s.inst().b));
+    IS, |s| A::imm(s), B::from_slot(s.slot(s.inst().b));
     branch A::imm16(s.inst().b), B::from_slot(s.slot(s.inst().a)));
 pair!(/// Immediate and accumulator.
-    IR, imm true, |s| A::imm(s), B::from_acc(s);
+    IR, |s| A::imm(s), B::from_acc(s);
     branch A::imm16(s.inst().b), B::from_acc(s));
+
+/// The 64 bits of the word behind.
+///
+/// # Safety
+/// The present instruction must be followed by a data word.
+#[inline(always)]
+unsafe fn wide<T: Reg>(s: &S) -> T {
+    // SAFETY: the caller's contract; a data word is as good as a slot.
+    unsafe { T::from_slot(&raw const (*s.ip.add(1)).h) }
+}
+macro_rules! wide_pair {
+    ($(#[$doc:meta])* $name:ident, |$s:ident| $a:expr, $b:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+        impl Pair for $name {
+            const WIDE: bool = true;
+            #[inline(always)]
+            unsafe fn get<A: Reg, B: Reg>($s: &S) -> (A, B) {
+                // SAFETY: handlers' contract.
+                unsafe { ($a, $b) }
+            }
+            #[inline(always)]
+            unsafe fn get_branch<A: Reg, B: Reg>(s: &S) -> (A, B) {
+                // SAFETY: handlers' contract.
+                unsafe { Self::get(s) }
+            }
+        }
+    };
+}
+wide_pair!(/// Slot and word behind.
+    SW, |s| A::from_slot(s.slot(s.inst().b)), wide(s));
+wide_pair!(/// Accumulator and word behind.
+    RW, |s| A::from_acc(s), wide(s));
+wide_pair!(/// Word behind and slot.
+    WS, |s| wide(s), B::from_slot(s.slot(s.inst().b)));
+wide_pair!(/// Word behind and accumulator.
+    WR, |s| wide(s), B::from_acc(s));
 
 /// Where one operand comes from.
 pub(crate) trait Src {

@@ -42,7 +42,7 @@ pub(crate) fn same(a: Op, b: Op) -> bool {
     std::ptr::eq(a, b)
 }
 
-/// Pairs of operands, in the order of the forms of `Binary` and (without the last two) `Branch`.
+/// Pairs of operands, in the order of the forms of `Binary` and (the first five) `Branch`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PairForm {
     SlotSlot = 0,
@@ -52,12 +52,17 @@ pub(crate) enum PairForm {
     AccImm = 4,
     ImmSlot = 5,
     ImmAcc = 6,
+    SlotWide = 7,
+    AccWide = 8,
+    WideSlot = 9,
+    WideAcc = 10,
 }
 
 impl PairForm {
     pub(crate) fn of_binary(form: u8) -> PairForm {
         use PairForm::*;
-        [SlotSlot, AccSlot, SlotAcc, SlotImm, AccImm, ImmSlot, ImmAcc][usize::from(form >> 1)]
+        [SlotSlot, AccSlot, SlotAcc, SlotImm, AccImm, ImmSlot, ImmAcc, SlotWide, AccWide, WideSlot, WideAcc]
+            [usize::from(form >> 1)]
     }
 }
 
@@ -69,6 +74,10 @@ pub(crate) enum LoadForm {
     Sum = 2,
     SumAcc = 3,
     Absolute = 4,
+    Scaled = 5,
+    ScaledAcc = 6,
+    Wrapped = 7,
+    WrappedAcc = 8,
 }
 
 /// Address and value of stores, in the order of their forms.
@@ -84,6 +93,9 @@ pub(crate) enum StoreForm {
     AbsoluteSlot = 7,
     AbsoluteAcc = 8,
     AbsoluteImm = 9,
+    ScaledSlot = 10,
+    WrappedSlot = 11,
+    WrappedImm = 12,
 }
 
 macro_rules! binary_infos {
@@ -93,9 +105,19 @@ macro_rules! binary_infos {
             shape: Shape::Binary,
             input: <<op::$name as Binary>::A as Reg>::CLASS,
             output: <<op::$name as Binary>::R as Reg>::CLASS,
-            forms: num::Forms::<op::$name>::BINARY,
+            forms: if is_64_bit(stringify!($name)) {
+                num::Forms::<op::$name>::BINARY
+            } else {
+                num::Forms::<op::$name>::BINARY_32
+            },
         };
     )* };
+}
+
+/// Whether constants of an operation may need 64 bits.
+const fn is_64_bit(name: &str) -> bool {
+    let n = name.as_bytes();
+    n[1] == b'6'
 }
 macro_rules! compare_infos {
     ($($name:ident $br:ident: $a:ty, |$x:ident, $y:ident| $e:expr;)*) => { $(
@@ -104,7 +126,7 @@ macro_rules! compare_infos {
             shape: Shape::Binary,
             input: <<op::$name as Compare>::A as Reg>::CLASS,
             output: Class::Int,
-            forms: num::Forms::<op::Truth<op::$name>>::BINARY,
+            forms: num::Forms::<op::Truth<op::$name>>::BINARY_32,
         };
         pub(crate) static $br: OpInfo = OpInfo {
             name: stringify!($br),
@@ -233,7 +255,7 @@ pub(crate) mod ops {
     accesses!(access_infos);
 
     plain! {
-        Enter "abx" Int &[control::enter];
+        Enter "abx" Int control::ENTER;
         EnterLarge "ax" Int &[control::enter_large];
         ReturnNone "a" Int &[control::return_none];
         ReturnInt "ab" Int Typed::<u64>::RETURN;
@@ -242,6 +264,7 @@ pub(crate) mod ops {
         ReturnImm "ax" Int &[control::return_imm];
         ReturnMany "abx" Int &[control::return_many];
         Br "o" Int &[control::br, control::br_back];
+        AddBranch "abcd" Int num::ADD_BRANCH;
         BrTable "ax" Int control::BR_TABLE;
         Unreachable "" Int &[control::unreachable];
         Unsupported "" Int &[control::unsupported];
@@ -311,6 +334,11 @@ pub(crate) mod ops {
         V128LoadLane "abcd" V128 vector::LOAD_LANE;
         V128StoreLane "abcd" V128 vector::STORE_LANE;
     }
+
+    /// Comparisons that can end a counted loop, in the order of the forms of `AddBranch`.
+    pub(crate) static COUNTING: [Op; 10] = [
+        &BrI32Eq, &BrI32Ne, &BrI32LtS, &BrI32LtU, &BrI32GtS, &BrI32GtU, &BrI32LeS, &BrI32LeU, &BrI32GeS, &BrI32GeU,
+    ];
 
     macro_rules! unary { ($($t:tt)*) => { vector_infos! { "ab" V128 UNARY: $($t)* } } }
     macro_rules! binary { ($($t:tt)*) => { vector_infos! { "abc" V128 BINARY: $($t)* } } }

@@ -9,26 +9,45 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 handler! {
-    /// First instruction of a function: slot a gets the return address from the accumulator, the b slots behind it are
-    /// zeroed, and x slots must fit the stack.
-    pub(crate) fn enter(s) {
+    /// First instruction of a function: slot a gets the return address from the accumulator, the `ZEROED` slots behind it
+    /// are zeroed, and x slots must fit the stack.
+    fn enter<; const ZEROED: usize>(s) {
         let i = *s.inst();
         let ret = s.slot(i.a);
         *ret = s.r;
         if s.fp.wrapping_add(i.x as usize) > (*(*s.ctx).store).stack_limit {
             return s.trap(TrapKind::CallStackExhausted);
         }
-        let mut at = ret.add(1);
-        let end = at.add(i.b as usize);
-        while at != end {
-            // Volatile, so that no call of memset puts a frame into this handler.
-            at.write_volatile(0);
-            at = at.add(1);
+        let locals = ret.add(1);
+        let mut at = 0;
+        while at < ZEROED {
+            *locals.add(at) = 0;
+            at += 1;
         }
         let next = s.ip.add(1);
         s.count_and_go(next)
     }
 }
+/// By the number of slots to zero.
+pub(crate) const ENTER: &[Handler] = &[
+    enter::<0>,
+    enter::<1>,
+    enter::<2>,
+    enter::<3>,
+    enter::<4>,
+    enter::<5>,
+    enter::<6>,
+    enter::<7>,
+    enter::<8>,
+    enter::<9>,
+    enter::<10>,
+    enter::<11>,
+    enter::<12>,
+    enter::<13>,
+    enter::<14>,
+    enter::<15>,
+    enter::<16>,
+];
 
 handler! {
     /// As `enter`; the number of slots to zero is in the word behind.

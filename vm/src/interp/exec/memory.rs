@@ -63,6 +63,53 @@ impl Address for Absolute {
     }
 }
 
+/// Slot b plus slot c shifted left by the lowest three bits of d; the other bits of d are the offset.
+pub(crate) struct Scaled;
+impl Address for Scaled {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { scaled(s, u32::from_slot(s.slot(s.inst().c()))) }
+    }
+}
+/// As [`Scaled`] with the accumulator in the place of slot c.
+pub(crate) struct ScaledAcc;
+impl Address for ScaledAcc {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { scaled(s, s.r as u32) }
+    }
+}
+#[inline(always)]
+unsafe fn scaled(s: &S, index: u32) -> u64 {
+    // SAFETY: handlers' contract.
+    unsafe {
+        let i = s.inst();
+        let d = u32::from(i.d());
+        let sum = u32::from_slot(s.slot(i.b)).wrapping_add(index.wrapping_shl(d & 7));
+        u64::from(sum) + u64::from(d >> 3)
+    }
+}
+/// The slot plus the immediate, in 32 bits.
+pub(crate) struct Wrapped;
+impl Address for Wrapped {
+    #[inline(always)]
+    unsafe fn get(s: &S, field: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { u64::from(u32::from_slot(s.slot(field)).wrapping_add(s.inst().x)) }
+    }
+}
+/// The accumulator plus the immediate, in 32 bits.
+pub(crate) struct WrappedAcc;
+impl Address for WrappedAcc {
+    #[inline(always)]
+    unsafe fn get(s: &S, _: u16) -> u64 {
+        // SAFETY: handlers' contract.
+        unsafe { u64::from((s.r as u32).wrapping_add(s.inst().x)) }
+    }
+}
+
 handler! {
     fn load<X: Access, A: Address, D: Dst>(s) {
         let at = A::get(&s, s.inst().b);
@@ -167,13 +214,17 @@ handler! {
 /// Forms of an access's handlers.
 pub(crate) struct Forms<X>(PhantomData<X>);
 impl<X: Access> Forms<X> {
-    /// Address (slot, accumulator, sum of slots, sum with the accumulator, immediate), then destination.
+    /// Address in the order of [`crate::interp::isa::LoadForm`], then destination.
     pub(crate) const LOAD: &'static [Handler] = &[
         load::<X, Mem, Acc>, load::<X, Mem, Mem>,
         load::<X, Acc, Acc>, load::<X, Acc, Mem>,
         load::<X, Sum, Acc>, load::<X, Sum, Mem>,
         load::<X, SumAcc, Acc>, load::<X, SumAcc, Mem>,
         load::<X, Absolute, Acc>, load::<X, Absolute, Mem>,
+        load::<X, Scaled, Acc>, load::<X, Scaled, Mem>,
+        load::<X, ScaledAcc, Acc>, load::<X, ScaledAcc, Mem>,
+        load::<X, Wrapped, Acc>, load::<X, Wrapped, Mem>,
+        load::<X, WrappedAcc, Acc>, load::<X, WrappedAcc, Mem>,
     ];
     /// Address and value, in the order of [`crate::interp::isa::StoreForm`].
     pub(crate) const STORE: &'static [Handler] = &[
@@ -187,6 +238,9 @@ impl<X: Access> Forms<X> {
         store::<X, Absolute, Mem>,
         store::<X, Absolute, Acc>,
         store::<X, Absolute, Imm>,
+        store_sum::<X, Scaled, Mem>,
+        store::<X, Wrapped, Mem>,
+        store::<X, Wrapped, Imm>,
     ];
     /// Address (slot, accumulator), then destination.
     pub(crate) const LOAD_CHECKED: &'static [Handler] = &[

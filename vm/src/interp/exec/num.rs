@@ -1,6 +1,8 @@
 //! Numeric instructions: operations, and the handlers that fetch their operands.
 
-use crate::interp::dispatch::{Acc, Dst, Handler, IR, IS, Mem, Pair, RI, RS, Reg, SI, SR, SS, Src, handler};
+use crate::interp::dispatch::{
+    Acc, Dst, Handler, IR, IS, Mem, Pair, RI, RS, RW, Reg, S, SI, SR, SS, SW, Src, WR, WS, handler,
+};
 use crate::trap::TrapKind;
 use std::marker::PhantomData;
 
@@ -32,7 +34,7 @@ handler! {
         match O::apply(a, b) {
             Ok(v) => {
                 D::put(&mut s, v);
-                s.next(if P::IMM { 1 + O::A::IMM_WORDS } else { 1 })
+                s.next(if P::WIDE { 2 } else { 1 })
             }
             Err(kind) => s.trap(kind),
         }
@@ -66,6 +68,77 @@ handler! {
     }
 }
 
+/// What the sum of an [`add_branch`] is compared with.
+pub(crate) trait Bound {
+    unsafe fn get(s: &S, field: u16) -> i32;
+}
+impl Bound for Mem {
+    #[inline(always)]
+    unsafe fn get(s: &S, field: u16) -> i32 {
+        // SAFETY: handlers' contract.
+        unsafe { i32::from_slot(s.slot(field)) }
+    }
+}
+/// A 16-bit immediate.
+pub(crate) struct Small;
+impl Bound for Small {
+    #[inline(always)]
+    unsafe fn get(_: &S, field: u16) -> i32 {
+        i32::from(field as i16)
+    }
+}
+
+/// A comparison of two i32, whichever sign its operands have.
+pub(crate) trait Compare32: 'static {
+    fn holds(a: i32, b: i32) -> bool;
+}
+
+handler! {
+    /// The end of a counted loop: slot a gets itself plus the immediate b, is compared with c, and if the comparison holds
+    /// control goes back by d.
+    fn add_branch<O: Compare32, B: Bound>(s) {
+        let i = *s.inst();
+        let v = i32::from_slot(s.slot(i.a)).wrapping_add(i32::from(i.b as i16));
+        v.to_slot(s.slot(i.a));
+        v.to_acc(&mut s);
+        if O::holds(v, B::get(&s, i.c())) {
+            let to = s.ip.offset(i.d() as i16 as isize);
+            s.count_and_go(to)
+        } else {
+            s.next(1)
+        }
+    }
+}
+
+macro_rules! add_branches {
+    ($($name:ident $t:ty, |$a:ident, $b:ident| $e:expr;)*) => {
+        $(
+            struct $name;
+            impl Compare32 for $name {
+                #[inline(always)]
+                fn holds(a: i32, b: i32) -> bool {
+                    let ($a, $b) = (a as $t, b as $t);
+                    $e
+                }
+            }
+        )*
+        /// By comparison (in the order of `BrI32Eq` … `BrI32GeU`), then by bound (slot, immediate).
+        pub(crate) const ADD_BRANCH: &[Handler] = &[$(add_branch::<$name, Mem>, add_branch::<$name, Small>),*];
+    };
+}
+add_branches! {
+    AddEq i32, |a, b| a == b;
+    AddNe i32, |a, b| a != b;
+    AddLtS i32, |a, b| a < b;
+    AddLtU u32, |a, b| a < b;
+    AddGtS i32, |a, b| a > b;
+    AddGtU u32, |a, b| a > b;
+    AddLeS i32, |a, b| a <= b;
+    AddLeU u32, |a, b| a <= b;
+    AddGeS i32, |a, b| a >= b;
+    AddGeU u32, |a, b| a >= b;
+}
+
 /// Forms of a family's handlers.
 pub(crate) struct Forms<O>(PhantomData<O>);
 
@@ -79,7 +152,13 @@ impl<O: Binary> Forms<O> {
         binary::<O, RI, Acc>, binary::<O, RI, Mem>,
         binary::<O, IS, Acc>, binary::<O, IS, Mem>,
         binary::<O, IR, Acc>, binary::<O, IR, Mem>,
+        binary::<O, SW, Acc>, binary::<O, SW, Mem>,
+        binary::<O, RW, Acc>, binary::<O, RW, Mem>,
+        binary::<O, WS, Acc>, binary::<O, WS, Mem>,
+        binary::<O, WR, Acc>, binary::<O, WR, Mem>,
     ];
+    /// The same without 64-bit immediates.
+    pub(crate) const BINARY_32: &'static [Handler] = Self::BINARY.split_at(14).0;
 }
 
 impl<O: Compare> Forms<O> {

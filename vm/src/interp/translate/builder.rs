@@ -188,8 +188,8 @@ impl<'m> Builder<'m> {
         self.max = self.base;
         let zeroes = self.base - self.ret - 1;
         let ret = self.field(self.ret);
-        if zeroes <= 64 {
-            self.emit(&ops::Enter, 0, ret, zeroes as u16, 0);
+        if (zeroes as usize) < ops::Enter.forms.len() {
+            self.emit(&ops::Enter, zeroes as u8, ret, 0, 0);
         } else {
             self.emit(&ops::EnterLarge, 0, ret, 0, 0);
             self.data(u64::from(zeroes), 0, 0, 0);

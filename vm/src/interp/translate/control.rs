@@ -301,8 +301,10 @@ impl Builder<'_> {
             // Entries that the branch takes along are flushed, those below its target were when it was opened, and those
             // between are dropped by it.
             let back = matches!(self.control[index].kind, Kind::Loop(_));
-            let at = self.emit_condition(&condition, negate, back);
-            self.link(index, Patch { at, from: at });
+            if !self.count_loop(&condition, negate, index) {
+                let at = self.emit_condition(&condition, negate, back);
+                self.link(index, Patch { at, from: at });
+            }
         } else {
             let skip = self.emit_condition(&condition, !negate, false);
             let saved = self.acc;
@@ -315,6 +317,38 @@ impl Builder<'_> {
             self.label = here;
         }
         self.new_segment();
+    }
+
+    /// The end of a counted loop as one instruction: the addition to a local that is last, and the comparison of its
+    /// result. False when it is not of that shape.
+    fn count_loop(&mut self, c: &Condition, negate: bool, index: usize) -> bool {
+        let Kind::Loop(start) = self.control[index].kind else { return false };
+        let (Some(comparison), false, false) =
+            (ops::COUNTING.iter().position(|br| same(br, c.op)), c.negate, negate)
+        else {
+            return false;
+        };
+        let immediate = match c.pair {
+            PairForm::AccSlot => false,
+            PairForm::AccImm => true,
+            _ => return false,
+        };
+        let Some(last) = self.code.len().checked_sub(1).filter(|&i| i >= self.label) else { return false };
+        let add = &self.code[last];
+        let counts = add.op.is_some_and(|op| same(op, &ops::I32Add))
+            && add.form == (PairForm::SlotImm as u8) << 1 | 1
+            && add.a == add.b;
+        let (Ok(step), Ok(back)) = (i16::try_from(add.x as i32), i16::try_from(start as i64 - last as i64)) else {
+            return false;
+        };
+        if !counts {
+            return false;
+        }
+        let a = add.a;
+        self.code.pop();
+        let form = (comparison as u8) << 1 | u8::from(immediate);
+        self.emit4(&ops::AddBranch, form, a, step as u16, c.b, back as u16);
+        true
     }
 
     pub(super) fn br_table(&mut self, table: &BrTable<'_>) {
@@ -397,7 +431,7 @@ impl Builder<'_> {
                 }
                 (e.b, i16::try_from(imm).ok()? as u16)
             }
-            PairForm::ImmSlot | PairForm::ImmAcc => return None,
+            _ => return None,
         };
         Some(Condition { op: br, pair, negate: false, a, b })
     }

@@ -145,6 +145,10 @@ fn print(e: &Emitted, index: usize) -> String {
                 format!("r, {imm}"),
                 format!("{imm}, s{b}"),
                 format!("{imm}, r"),
+                format!("s{b}, #wide"),
+                "r, #wide".into(),
+                format!("#wide, s{b}"),
+                "#wide, r".into(),
             ];
             format!("{dst} {}", pair[usize::from(e.form >> 1)])
         }
@@ -164,7 +168,11 @@ fn print(e: &Emitted, index: usize) -> String {
                 (_, 1) => format!("[r + {}]", e.x),
                 (_, 2) => format!("[s{b} + s{c} + {d}]"),
                 (_, 3) => format!("[r + s{c} + {d}]"),
-                _ => format!("[{}]", e.x),
+                (_, 4) => format!("[{}]", e.x),
+                (_, 5) => format!("[s{b} + s{c} << {} + {}]", d & 7, d >> 3),
+                (_, 6) => format!("[s{b} + r << {} + {}]", d & 7, d >> 3),
+                (_, 7) => format!("[s{b} + {}]", e.x as i32),
+                _ => format!("[r + {}]", e.x as i32),
             };
             format!("{dst} {from}")
         }
@@ -178,6 +186,9 @@ fn print(e: &Emitted, index: usize) -> String {
             6 => format!("[s{b} + s{c} + {d}] = s{a}"),
             7 => format!("[{}] = s{b}", e.x),
             8 => format!("[{}] = r", e.x),
+            10 => format!("[s{b} + s{c} << {} + {}] = s{a}", d & 7, d >> 3),
+            11 => format!("[s{a} + {}] = s{b}", e.x as i32),
+            12 => format!("[s{a} + {}] = #{}", e.x as i32, b as i16),
             _ => format!("[{}] = #{}", e.x, b as i16),
         },
         Shape::Fields(fields) => {

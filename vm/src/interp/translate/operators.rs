@@ -330,13 +330,21 @@ impl Builder<'_> {
         });
     }
 
-    /// A constant as the immediate of an operation on that class: i64 only when sign extension restores it.
+    /// A constant as a 32-bit immediate: i64 only when sign extension restores it, f64 only when f32 represents it.
     fn immediate(&self, op: Op, bits: u64) -> Option<u32> {
         match op.input {
             Class::Int if op.name.starts_with("I64") => i32::try_from(bits as i64).ok().map(|v| v as u32),
-            Class::F64 => Some(0),
+            Class::F64 => {
+                let narrow = f64::from_bits(bits) as f32;
+                (f64::from(narrow).to_bits() == bits).then(|| narrow.to_bits())
+            }
             _ => Some(bits as u32),
         }
+    }
+
+    /// Whether an operation can take a constant at all.
+    fn takes_constant(&self, op: Op, bits: u64) -> bool {
+        self.immediate(op, bits).is_some() || op.forms.len() > 2 * PairForm::SlotWide as usize
     }
 
     fn binary(&mut self, op: Op) {
@@ -352,30 +360,37 @@ impl Builder<'_> {
             }
         }
         if let Operand::Imm(v) = l
-            && (matches!(r, Operand::Imm(_)) || self.immediate(op, v).is_none())
+            && (matches!(r, Operand::Imm(_)) || !self.takes_constant(op, v))
         {
             l = Operand::Slot(self.to_slot(lhs));
         }
         if let Operand::Imm(v) = r
-            && self.immediate(op, v).is_none()
+            && !self.takes_constant(op, v)
         {
             r = Operand::Slot(self.to_slot(rhs));
         }
-        let (pair, b, x, imm) = match (l, r) {
-            (Operand::Slot(l), Operand::Slot(r)) => (PairForm::SlotSlot, l, u32::from(r), None),
-            (Operand::Acc, Operand::Slot(r)) => (PairForm::AccSlot, 0, u32::from(r), None),
-            (Operand::Slot(l), _) if r == Operand::Acc => (PairForm::SlotAcc, l, 0, None),
-            (Operand::Slot(l), Operand::Imm(v)) => (PairForm::SlotImm, l, self.immediate(op, v).unwrap_or(0), Some(v)),
-            (Operand::Acc, Operand::Imm(v)) => (PairForm::AccImm, 0, self.immediate(op, v).unwrap_or(0), Some(v)),
-            (Operand::Imm(v), Operand::Slot(r)) => (PairForm::ImmSlot, r, self.immediate(op, v).unwrap_or(0), Some(v)),
-            (Operand::Imm(v), _) => (PairForm::ImmAcc, 0, self.immediate(op, v).unwrap_or(0), Some(v)),
-            // Excluded above: both cannot be the accumulator.
-            _ => (PairForm::AccSlot, 0, 0, None),
+        use PairForm as P;
+        let (pair, wide_pair, b, x) = match (l, r) {
+            (Operand::Slot(l), Operand::Slot(r)) => (P::SlotSlot, None, l, u32::from(r)),
+            (Operand::Acc, Operand::Slot(r)) => (P::AccSlot, None, 0, u32::from(r)),
+            (Operand::Slot(l), Operand::Acc) => (P::SlotAcc, None, l, 0),
+            (Operand::Slot(l), Operand::Imm(v)) => (P::SlotImm, Some((P::SlotWide, v)), l, 0),
+            (Operand::Acc, Operand::Imm(v)) => (P::AccImm, Some((P::AccWide, v)), 0, 0),
+            (Operand::Imm(v), Operand::Slot(r)) => (P::ImmSlot, Some((P::WideSlot, v)), r, 0),
+            (Operand::Imm(v), Operand::Acc) => (P::ImmAcc, Some((P::WideAcc, v)), 0, 0),
+            // Excluded above: both cannot be the accumulator, nor both constants.
+            (Operand::Acc, Operand::Acc) | (Operand::Imm(_), Operand::Imm(_)) => (P::AccSlot, None, 0, 0),
         };
-        let wide = (op.input == Class::F64).then_some(imm).flatten();
+        let (pair, x, data) = match wide_pair {
+            None => (pair, x, None),
+            Some((wide, v)) => match self.immediate(op, v) {
+                Some(x) => (pair, x, None),
+                None => (wide, 0, Some(v)),
+            },
+        };
         self.push_result(op.output, |t, a| {
             let i = t.emit(op, (pair as u8) << 1, a, b, x);
-            if let Some(bits) = wide {
+            if let Some(bits) = data {
                 t.data(bits, 0, 0, 0);
             }
             i
@@ -442,8 +457,9 @@ impl Builder<'_> {
         self.guarded && memory_of(memarg) == 0 && memarg.offset <= u64::from(u32::MAX)
     }
 
-    /// The addition that made an address, if it can become part of the access: its form and operands.
-    fn sum(&self, e: Entry, memarg: &MemArg) -> Option<(LoadForm, u16, u16)> {
+    /// The addition that made an address, if it can become part of the access: the form, the fields b and x, and how many
+    /// instructions it replaces.
+    fn sum(&self, e: Entry, memarg: &MemArg) -> Option<(LoadForm, u16, u32, usize)> {
         let Loc::Acc(producer) = e.loc else { return None };
         if memarg.offset > 0xffff || !self.is_last(producer) {
             return None;
@@ -452,12 +468,39 @@ impl Builder<'_> {
         if !same(add.op?, &ops::I32Add) {
             return None;
         }
+        let offset = memarg.offset as u32;
+        let with = |c: u16, d: u32| u32::from(c) | d << 16;
         match PairForm::of_binary(add.form) {
-            PairForm::SlotSlot => Some((LoadForm::Sum, add.b, add.x as u16)),
-            PairForm::AccSlot => Some((LoadForm::SumAcc, 0, add.x as u16)),
-            PairForm::SlotAcc => Some((LoadForm::SumAcc, 0, add.b)),
+            PairForm::SlotSlot => Some((LoadForm::Sum, add.b, with(add.x as u16, offset), 1)),
+            PairForm::SlotImm if offset == 0 => Some((LoadForm::Wrapped, add.b, add.x, 1)),
+            PairForm::AccImm if offset == 0 => Some((LoadForm::WrappedAcc, 0, add.x, 1)),
+            pair @ (PairForm::AccSlot | PairForm::SlotAcc) => {
+                let base = if pair == PairForm::AccSlot { add.x as u16 } else { add.b };
+                match self.scale(producer).filter(|_| offset < 1 << 13) {
+                    Some((PairForm::SlotImm, index, shift)) => {
+                        Some((LoadForm::Scaled, base, with(index, offset << 3 | shift), 2))
+                    }
+                    Some((_, _, shift)) => Some((LoadForm::ScaledAcc, base, with(0, offset << 3 | shift), 2)),
+                    None => Some((LoadForm::SumAcc, 0, with(base, offset), 1)),
+                }
+            }
             _ => None,
         }
+    }
+
+    /// The shift by a small constant right before an addition that alone uses its result: pair, slot and amount.
+    fn scale(&self, add: usize) -> Option<(PairForm, u16, u32)> {
+        let before = add.checked_sub(1).filter(|&i| i >= self.label)?;
+        let shl = &self.code[before];
+        let pair = PairForm::of_binary(shl.form);
+        let fits = same(shl.op?, &ops::I32Shl) && shl.form & 1 == 0 && shl.x <= 7;
+        (fits && matches!(pair, PairForm::SlotImm | PairForm::AccImm)).then_some((pair, shl.b, shl.x))
+    }
+
+    /// Takes back the last instructions.
+    fn take_back(&mut self, n: usize) {
+        let len = self.code.len() - n;
+        self.code.truncate(len);
     }
 
     /// The address as an immediate, if it is constant and within reach.
@@ -485,9 +528,9 @@ impl Builder<'_> {
         }
         let (form, b, x) = if let Some(at) = Self::absolute(e, memarg) {
             (LoadForm::Absolute, 0, at)
-        } else if let Some((form, b, c)) = self.sum(e, memarg) {
-            self.code.pop();
-            (form, b, u32::from(c) | (memarg.offset as u32) << 16)
+        } else if let Some((form, b, x, n)) = self.sum(e, memarg) {
+            self.take_back(n);
+            (form, b, x)
         } else {
             match self.slot_or_acc(e) {
                 Operand::Slot(s) => (LoadForm::Slot, s, memarg.offset as u32),
@@ -527,10 +570,19 @@ impl Builder<'_> {
             self.emit(plain, form as u8, 0, b, at);
             return;
         }
-        if let (Operand::Slot(s), Some((LoadForm::Sum, b, c))) = (value, self.sum(e, memarg)) {
-            self.code.pop();
-            self.emit4(plain, StoreForm::SumSlot as u8, s, b, c, memarg.offset as u16);
-            return;
+        if let Some((form, b, x, n)) = self.sum(e, memarg) {
+            let fused = match (form, value) {
+                (LoadForm::Sum, Operand::Slot(v)) => Some((StoreForm::SumSlot, v, b)),
+                (LoadForm::Scaled, Operand::Slot(v)) => Some((StoreForm::ScaledSlot, v, b)),
+                (LoadForm::Wrapped, Operand::Slot(v)) => Some((StoreForm::WrappedSlot, b, v)),
+                (LoadForm::Wrapped, Operand::Imm(bits)) => Some((StoreForm::WrappedImm, b, bits as u16)),
+                _ => None,
+            };
+            if let Some((form, a, b)) = fused {
+                self.take_back(n);
+                self.emit(plain, form as u8, a, b, x);
+                return;
+            }
         }
         let mut address = self.slot_or_acc(e);
         if address == Operand::Acc && value == Operand::Acc && v.class == Class::Int {
