@@ -41,3 +41,11 @@ impl Exit {
         Exit { code: USAGE, message: Some(message.into()) }
     }
 }
+
+/// Appends what to do.
+pub(crate) fn with_hint(message: &str, hint: Option<impl AsRef<str>>) -> String {
+    match hint {
+        Some(hint) => format!("{message}\nhint: {}", hint.as_ref()),
+        None => message.to_string(),
+    }
+}

@@ -14,6 +14,7 @@ mod output;
 mod pipe;
 mod quantity;
 mod run;
+mod settings;
 mod suggest;
 mod validate;
 mod wast;

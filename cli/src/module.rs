@@ -1,11 +1,11 @@
-//! Loading modules, and engine settings from options.
+//! Loading modules.
 //!
-//! Out: a module, or an error that names the file, the function and offset at fault, and what to do about it.
+//! In: the name of a file. Out: a module, or an error that names the file, the function and offset at fault, and says
+//! what to do about it.
 
-use crate::args::{Memory, Tier};
-use crate::exit::Exit;
+use crate::exit::{Exit, with_hint};
 use std::path::Path;
-use vm::{Engine, Error, MemoryMode, Module};
+use vm::{Engine, Error, Module};
 
 /// Loads a module in the binary or the text format.
 pub(crate) fn load(engine: &Engine, file: &Path) -> Result<Module, Exit> {
@@ -35,31 +35,4 @@ fn unreadable(file: &Path, e: &std::io::Error) -> String {
 /// Errors of the text format carry a place in the text; the file's name belongs to it.
 fn invalid(file: &Path, e: &Error) -> String {
     format!("{}: {}", file.display(), e.to_string().replace("<anon>", &file.display().to_string()))
-}
-
-/// Appends what to do.
-pub(crate) fn with_hint(message: &str, hint: Option<impl AsRef<str>>) -> String {
-    match hint {
-        Some(hint) => format!("{message}\nhint: {}", hint.as_ref()),
-        None => message.to_string(),
-    }
-}
-
-/// What executes functions, where this version has it.
-pub(crate) fn tier(tier: Tier) -> Result<vm::Tier, Exit> {
-    match tier {
-        Tier::Interp => Ok(vm::Tier::Interp),
-        Tier::Auto => Ok(vm::Tier::Auto),
-        Tier::Jit => Err(Exit::usage(
-            "--tier jit: this version has no compiler; use --tier interp, or auto for the best there is",
-        )),
-    }
-}
-
-/// How memory accesses are kept in bounds.
-pub(crate) fn memory_mode(memory: Memory) -> MemoryMode {
-    match memory {
-        Memory::Auto => MemoryMode::Auto,
-        Memory::Checked => MemoryMode::Checked,
-    }
 }

@@ -6,7 +6,7 @@
 use crate::args::{RunArgs, Validate};
 use crate::exit::{self, Exit};
 use crate::watchdog::{self, Watchdog};
-use crate::{invoke, link, module, output};
+use crate::{invoke, link, module, output, settings};
 use std::ffi::OsString;
 use std::path::Path;
 use vm::{
@@ -50,8 +50,8 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
 fn engine(args: &RunArgs) -> Result<Engine, Exit> {
     let mut config = Config::new();
     config
-        .tier(module::tier(args.execution.tier)?)
-        .memory_mode(module::memory_mode(args.execution.memory))
+        .tier(settings::tier(args.execution.tier)?)
+        .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
         .validation(match args.validate {
             Validate::Lazy => Validation::Lazy,
@@ -160,7 +160,7 @@ impl Run {
         }
         let message = format!("{}: not a program: it exports no function `_start`", self.file);
         let hint = format!("call one of its functions with --invoke NAME: {}", listed(&functions));
-        Err(Exit::failure(module::with_hint(&message, Some(hint))))
+        Err(Exit::failure(exit::with_hint(&message, Some(hint))))
     }
 
     /// Calls the function of that name with the command line's arguments, and prints its results, one a line.
@@ -169,7 +169,7 @@ impl Run {
             let functions = functions(module);
             let message = format!("{}: no function is exported as `{name}`", self.file);
             let hint = (!functions.is_empty()).then(|| format!("there are {}", listed(&functions)));
-            return Err(Exit::failure(module::with_hint(&message, hint)));
+            return Err(Exit::failure(exit::with_hint(&message, hint)));
         };
         let ty = func.ty(&self.store);
         let args = self.args.file_and_args.get(1..).unwrap_or_default();
@@ -199,7 +199,7 @@ impl Run {
                 Error::Link(_) => Some("`vm inspect` shows what a module imports and exports, with types"),
                 _ => None,
             };
-            return Exit::failure(module::with_hint(&message, hint));
+            return Exit::failure(exit::with_hint(&message, hint));
         };
         if let (TrapKind::Interrupted, Some(timeout), true) =
             (trap.kind(), self.args.timeout, self.watchdog.as_ref().is_some_and(Watchdog::fired))
@@ -213,7 +213,7 @@ impl Run {
             TrapKind::InvalidFunction => Some("the module is not valid: `vm validate` checks all of it"),
             _ => None,
         };
-        let message = module::with_hint(&format!("{}: trap: {trap}", self.file), hint);
+        let message = exit::with_hint(&format!("{}: trap: {trap}", self.file), hint);
         Exit { code: exit::TRAP, message: Some(message) }
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::args::WastArgs;
 use crate::exit::{self, Exit};
-use crate::{module, output};
+use crate::{output, settings};
 use spectest::{Config, Report};
 
 /// Runs every script, prints each failure as it comes, and the totals last.
 pub(crate) fn run(args: &WastArgs) -> Result<(), Exit> {
     let config = Config {
-        tier: module::tier(args.execution.tier)?,
-        memory_mode: module::memory_mode(args.execution.memory),
+        tier: settings::tier(args.execution.tier)?,
+        memory_mode: settings::memory_mode(args.execution.memory),
         fuel: args.fuel,
         timeout: args.timeout,
         print: true,

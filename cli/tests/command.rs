@@ -213,6 +213,17 @@ fn a_blocked_host_call_is_stopped_at_the_timeout() {
 }
 
 #[test]
+fn an_interrupt_from_the_terminal_ends_the_guest() {
+    use std::os::unix::process::ExitStatusExt;
+    let dir = Dir::new();
+    let file = dir.file("a.wat", ARITHMETIC);
+    let mut child = command(&["run", "--invoke", "spin", &file]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}
+
+#[test]
 fn limits_on_memory_hold() {
     let dir = Dir::new();
     let file = dir.file("a.wat", ARITHMETIC);

@@ -3,6 +3,7 @@
 
 use super::dispatch::{Class, Handler, Reg};
 use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
+use super::exec::chain::{self, chains};
 use super::exec::{access, atomic, bulk, call, control, memory, num, vector};
 use super::simd::ops::*;
 
@@ -13,6 +14,8 @@ pub(crate) enum Shape {
     Binary,
     /// A pair by form, then negation and direction; offset in x.
     Branch,
+    /// a, and three operands by form; destination in the form's lowest bit.
+    Chain,
     /// a, b or accumulator; destination in the form's lowest bit.
     Unary,
     /// a, address by form.
@@ -248,6 +251,22 @@ pub(crate) mod ops {
     use super::*;
     use crate::interp::exec::control::Typed;
 
+    macro_rules! chain_infos {
+        ($($first:ident $second:ident $name:ident: $t:ty;)*) => {
+            $(
+                pub(crate) static $name: OpInfo = OpInfo {
+                    name: stringify!($name),
+                    shape: Shape::Chain,
+                    input: <$t as Reg>::CLASS,
+                    output: <$t as Reg>::CLASS,
+                    forms: chain::Forms::<chain::pair::$name>::ALL,
+                };
+            )*
+            /// Pairs of operations with the instruction that does both.
+            pub(crate) static CHAINS: &[(Op, Op, Op)] = &[$((&$first, &$second, &$name)),*];
+        };
+    }
+    chains!(chain_infos);
     binary_ops!(binary_infos);
     trapping_ops!(binary_infos);
     compare_ops!(compare_infos);

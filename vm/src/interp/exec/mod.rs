@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod atomic;
 pub(crate) mod bulk;
 pub(crate) mod call;
+pub(crate) mod chain;
 pub(crate) mod control;
 pub(crate) mod memory;
 pub(crate) mod num;

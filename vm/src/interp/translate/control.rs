@@ -392,9 +392,10 @@ impl Builder<'_> {
         let e = self.pop();
         if let Loc::Acc(producer) = e.loc
             && self.is_last(producer)
-            && let Some(c) = self.fuse(producer)
+            && let Some((c, n)) = self.fuse(producer)
         {
-            self.code.pop();
+            let len = self.code.len() - n;
+            self.code.truncate(len);
             return c;
         }
         let (pair, a) = match self.slot_or_acc(e) {
@@ -404,14 +405,21 @@ impl Builder<'_> {
         Condition { op: &ops::BrI32Ne, pair, negate: false, a, b: 0 }
     }
 
-    /// The last instruction as a condition.
-    fn fuse(&self, producer: usize) -> Option<Condition> {
+    /// The last instruction as a condition, and how many instructions that replaces.
+    fn fuse(&self, producer: usize) -> Option<(Condition, usize)> {
         let e = &self.code[producer];
         let op = e.op?;
+        let negated = same(op, &ops::I32Eqz) && e.form >> 1 == 1;
+        if let (true, Some(before)) = (negated, producer.checked_sub(1).filter(|&i| i >= self.label))
+            && self.code[before].form & 1 == 0
+            && let Some((c, n)) = self.fuse(before)
+        {
+            return Some((Condition { negate: !c.negate, ..c }, n + 1));
+        }
         let zero_test = [(&ops::I32Eqz, &ops::BrI32Eq), (&ops::I64Eqz, &ops::BrI64Eq)];
         if let Some((_, br)) = zero_test.iter().find(|(z, _)| same(op, z)) {
             let pair = if e.form >> 1 == 0 { PairForm::SlotImm } else { PairForm::AccImm };
-            return Some(Condition { op: br, pair, negate: false, a: e.b, b: 0 });
+            return Some((Condition { op: br, pair, negate: false, a: e.b, b: 0 }, 1));
         }
         let br = if same(op, &ops::I32And) {
             &ops::BrI32Test
@@ -433,7 +441,7 @@ impl Builder<'_> {
             }
             _ => return None,
         };
-        Some(Condition { op: br, pair, negate: false, a, b })
+        Some((Condition { op: br, pair, negate: false, a, b }, 1))
     }
 
     fn emit_condition(&mut self, c: &Condition, negate: bool, back: bool) -> usize {

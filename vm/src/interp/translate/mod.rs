@@ -152,6 +152,17 @@ fn print(e: &Emitted, index: usize) -> String {
             ];
             format!("{dst} {}", pair[usize::from(e.form >> 1)])
         }
+        Shape::Chain => {
+            let dst = if e.form & 1 == 1 { format!("s{a}, r =") } else { "r =".into() };
+            let x = if e.form >= 12 { "r".into() } else { format!("s{b}") };
+            let y = if e.form / 6 % 2 == 1 { format!("#{}", c as i16) } else { format!("s{c}") };
+            let z = match e.form / 2 % 3 {
+                0 => format!("s{d}"),
+                1 => format!("#{}", d as i16),
+                _ => format!("s{d} on the left"),
+            };
+            format!("{dst} {x}, {y}; {z}")
+        }
         Shape::Branch => {
             let imm = b as i16;
             let pair =

@@ -50,6 +50,11 @@ fn numeric(op: &Operator<'_>) -> Option<(Op, u8)> {
     None
 }
 
+/// Whether the order of an operation's operands does not matter.
+fn commutes(op: Op) -> bool {
+    ["Add", "Mul", "And", "Or", "Xor"].contains(&&op.name[3..])
+}
+
 /// Operators on vectors without immediates: entry, and the shape of operands.
 enum VectorShape {
     Unary,
@@ -369,6 +374,9 @@ impl Builder<'_> {
         {
             r = Operand::Slot(self.to_slot(rhs));
         }
+        if self.chain(op, lhs, rhs, l, r) {
+            return;
+        }
         use PairForm as P;
         let (pair, wide_pair, b, x) = match (l, r) {
             (Operand::Slot(l), Operand::Slot(r)) => (P::SlotSlot, None, l, u32::from(r)),
@@ -395,6 +403,48 @@ impl Builder<'_> {
             }
             i
         });
+    }
+
+    /// Joins an operation with the one right before it that made one of its operands, if the pair has an instruction.
+    fn chain(&mut self, op: Op, lhs: Entry, rhs: Entry, l: Operand, r: Operand) -> bool {
+        let (producer, third, right) = match (lhs.loc, rhs.loc) {
+            (Loc::Acc(p), _) => (p, r, false),
+            (_, Loc::Acc(p)) => (p, l, true),
+            _ => return false,
+        };
+        if !self.is_last(producer) || self.code[producer].form & 1 == 1 {
+            return false;
+        }
+        let first = self.code[producer].clone();
+        let Some(first_op) = first.op else { return false };
+        let Some(&(_, _, chained)) = ops::CHAINS.iter().find(|(a, b, _)| same(a, first_op) && same(b, op)) else {
+            return false;
+        };
+        use PairForm as P;
+        let (x_acc, b, c, y_imm) = match P::of_binary(first.form) {
+            P::SlotSlot => (false, first.b, first.x as u16, false),
+            P::AccSlot => (true, 0, first.x as u16, false),
+            // The operation is symmetric in how it takes its operands only when it commutes.
+            P::SlotAcc if commutes(first_op) => (true, 0, first.b, false),
+            P::SlotImm | P::AccImm if first_op.input == Class::Int => {
+                let Ok(imm) = i16::try_from(first.x as i32) else { return false };
+                (P::of_binary(first.form) == P::AccImm, first.b, imm as u16, true)
+            }
+            _ => return false,
+        };
+        let (d, third_form) = match third {
+            Operand::Slot(z) if right && !commutes(op) => (z, 2),
+            Operand::Slot(z) => (z, 0),
+            Operand::Imm(v) if op.input == Class::Int && (!right || commutes(op)) => {
+                let Some(imm) = self.immediate(op, v).and_then(|x| i16::try_from(x as i32).ok()) else { return false };
+                (imm as u16, 1)
+            }
+            _ => return false,
+        };
+        self.code.pop();
+        let form = (u8::from(x_acc) * 6 + u8::from(y_imm) * 3 + third_form) * 2;
+        self.push_result(chained.output, |t, a| t.emit4(chained, form, a, b, c, d));
+        true
     }
 
     fn select(&mut self, class: Class) {
