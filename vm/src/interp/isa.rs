@@ -347,6 +347,8 @@ pub(crate) mod ops {
         AtomicWait "abcd" Int atomic::WAIT;
         AtomicFence "" Int &[atomic::atomic_fence];
         Shuffle "abc" V128 &[vector::shuffle];
+        V128Load "abcd" V128 memory::V128_LOAD;
+        V128Store "abcd" V128 memory::V128_STORE;
         V128LoadChecked "abc" V128 &[vector::load_v128];
         V128StoreChecked "abc" V128 &[vector::store_v128];
         V128LoadWiden "abc" V128 vector::LOADS;

@@ -88,3 +88,49 @@ access! {
     A64I32: i64, i32, reg, load "movsxd {v}, dword ptr [{b} + {i}]", store "mov dword ptr [{b} + {i}], {v:e}";
     A64U32: u64, u32, reg, load "mov {v:e}, dword ptr [{b} + {i}]", store "mov dword ptr [{b} + {i}], {v:e}";
 }
+
+/// Reads 16 bytes.
+///
+/// # Safety
+/// As [`Access::load`].
+#[inline(always)]
+pub(crate) unsafe fn load_v128(base: *mut u8, at: u64, ip: usize, fp: usize, ctx: usize, to: *mut u8) {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    // SAFETY: reads accessible memory, or faults and is abandoned; `to` is a pair of slots.
+    unsafe {
+        std::arch::asm!(
+            "movdqu {v}, xmmword ptr [{b} + {i}]", "movdqu xmmword ptr [{t}], {v}",
+            v = out(xmm_reg) _, b = in(reg) base, i = in(reg) at, t = in(reg) to,
+            in("rdi") ip, in("rsi") fp, in("rcx") ctx, options(nostack, preserves_flags)
+        );
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    // SAFETY: the range has been checked: there are no guard pages on this target.
+    unsafe {
+        let _ = (ip, fp, ctx);
+        to.cast::<[u8; 16]>().write_unaligned(base.add(at as usize).cast::<[u8; 16]>().read_unaligned());
+    }
+}
+
+/// Writes 16 bytes.
+///
+/// # Safety
+/// As [`Access::store`].
+#[inline(always)]
+pub(crate) unsafe fn store_v128(base: *mut u8, at: u64, ip: usize, fp: usize, ctx: usize, from: *const u8) {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    // SAFETY: writes accessible memory, or faults before any byte is written and is abandoned.
+    unsafe {
+        std::arch::asm!(
+            "movdqu {v}, xmmword ptr [{f}]", "movdqu xmmword ptr [{b} + {i}], {v}",
+            v = out(xmm_reg) _, b = in(reg) base, i = in(reg) at, f = in(reg) from,
+            in("rdi") ip, in("rsi") fp, in("rcx") ctx, options(nostack, preserves_flags)
+        );
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    // SAFETY: as in `load_v128`.
+    unsafe {
+        let _ = (ip, fp, ctx);
+        base.add(at as usize).cast::<[u8; 16]>().write_unaligned(from.cast::<[u8; 16]>().read_unaligned());
+    }
+}

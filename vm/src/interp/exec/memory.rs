@@ -3,7 +3,7 @@
 //! *Plain* forms access memory 0 of an instance whose memory 0 is guarded: no check. *Checked* forms name their memory,
 //! compare with its length, and read its base anew each time; the word behind them holds the 64-bit offset.
 
-use super::access::Access;
+use super::access::{self, Access};
 use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Reg, S, Src, handler};
 use crate::runtime::memory::LinearMemory;
 use crate::trap::TrapKind;
@@ -250,3 +250,47 @@ impl<X: Access> Forms<X> {
     /// Value (slot, accumulator).
     pub(crate) const STORE_CHECKED: &'static [Handler] = &[store_checked::<X, Mem>, store_checked::<X, Acc>];
 }
+
+handler! {
+    fn v128_load<A: Address>(s) {
+        let i = *s.inst();
+        let to = s.slot(i.a).cast();
+        access::load_v128(s.mem, A::get(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize, to);
+        s.next(1)
+    }
+}
+
+handler! {
+    /// Value in a, address in b (and c).
+    fn v128_store<A: Address>(s) {
+        let i = *s.inst();
+        let from = s.slot(i.a).cast();
+        access::store_v128(s.mem, A::get(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize, from);
+        s.next(1)
+    }
+}
+
+/// Plain vector accesses, by address in the order of [`crate::interp::isa::LoadForm`].
+pub(crate) const V128_LOAD: &[Handler] = &[
+    v128_load::<Mem>,
+    v128_load::<Acc>,
+    v128_load::<Sum>,
+    v128_load::<SumAcc>,
+    v128_load::<Absolute>,
+    v128_load::<Scaled>,
+    v128_load::<ScaledAcc>,
+    v128_load::<Wrapped>,
+    v128_load::<WrappedAcc>,
+];
+/// As [`V128_LOAD`].
+pub(crate) const V128_STORE: &[Handler] = &[
+    v128_store::<Mem>,
+    v128_store::<Acc>,
+    v128_store::<Sum>,
+    v128_store::<SumAcc>,
+    v128_store::<Absolute>,
+    v128_store::<Scaled>,
+    v128_store::<ScaledAcc>,
+    v128_store::<Wrapped>,
+    v128_store::<WrappedAcc>,
+];

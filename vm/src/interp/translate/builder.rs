@@ -108,6 +108,8 @@ pub(super) struct Builder<'m> {
     pub(super) reachable: bool,
     /// Index of the instruction that charges the present segment.
     fuel: Option<usize>,
+    /// The last instruction that wrote its result to a slot and no accumulator, and that slot.
+    in_slot: (usize, u32),
     far: bool,
     scratch: u32,
     overflow: bool,
@@ -157,6 +159,7 @@ impl<'m> Builder<'m> {
             max: 0,
             reachable: true,
             fuel: None,
+            in_slot: (0, u32::MAX),
             far,
             scratch: ret + 1,
             overflow: false,
@@ -532,6 +535,7 @@ impl<'m> Builder<'m> {
     /// Pushes the result of an instruction that writes its slot (in field a) and no accumulator.
     pub(super) fn push_in_slot(&mut self, class: Class, make: impl FnOnce(&mut Self, u16)) {
         let slot = self.top();
+        self.in_slot = (self.code.len(), slot);
         self.emit_to(slot, class, make);
         self.push_slot(class);
     }
@@ -566,6 +570,13 @@ impl<'m> Builder<'m> {
                     self.emit(&ops::Spill, class as u8, a, 0, 0);
                 }
                 self.acc[class as usize].mirror = Some(slot);
+            }
+            Loc::Slot if self.in_slot.1 == v.slot && !self.far && self.is_retargetable(self.in_slot.0) => {
+                self.clobber(slot);
+                self.clobber(v.slot);
+                let a = self.field(slot);
+                self.code[self.in_slot.0].a = a;
+                self.in_slot.1 = u32::MAX;
             }
             Loc::Slot => {
                 let mirrored = self.mirrors(class, v.slot);

@@ -576,7 +576,13 @@ impl Builder<'_> {
                 i
             });
         }
-        let (form, b, x) = if let Some(at) = Self::absolute(e, memarg) {
+        let (form, b, x) = self.address(e, memarg);
+        self.push_result(plain.output, |t, a| t.emit(plain, (form as u8) << 1, a, b, x));
+    }
+
+    /// The address of a plain access: its form and the fields b and x.
+    fn address(&mut self, e: Entry, memarg: &MemArg) -> (LoadForm, u16, u32) {
+        if let Some(at) = Self::absolute(e, memarg) {
             (LoadForm::Absolute, 0, at)
         } else if let Some((form, b, x, n)) = self.sum(e, memarg) {
             self.take_back(n);
@@ -586,8 +592,7 @@ impl Builder<'_> {
                 Operand::Slot(s) => (LoadForm::Slot, s, memarg.offset as u32),
                 _ => (LoadForm::Acc, 0, memarg.offset as u32),
             }
-        };
-        self.push_result(plain.output, |t, a| t.emit(plain, (form as u8) << 1, a, b, x));
+        }
     }
 
     fn store(&mut self, plain: Op, checked: Op, memarg: &MemArg) {
@@ -791,7 +796,21 @@ impl Builder<'_> {
                         b.data128(bits);
                     });
                 }
+                Operator::V128Load { memarg } if self.is_plain_access(memarg) => {
+                    let e = self.pop();
+                    let (form, b, x) = self.address(e, memarg);
+                    self.push_in_slot(Class::V128, |t, a| {
+                        t.emit(&ops::V128Load, form as u8, a, b, x);
+                    });
+                }
                 Operator::V128Load { memarg } => self.vector_load(&ops::V128LoadChecked, 0, memarg),
+                Operator::V128Store { memarg } if self.is_plain_access(memarg) => {
+                    let v = self.pop();
+                    let e = self.pop();
+                    let value = self.to_slot(v);
+                    let (form, b, x) = self.address(e, memarg);
+                    self.emit(&ops::V128Store, form as u8, value, b, x);
+                }
                 Operator::V128Store { memarg } => {
                     let v = self.pop();
                     let e = self.pop();
