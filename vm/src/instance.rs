@@ -91,6 +91,9 @@ impl InstanceData {
     pub(crate) fn memory(&self, i: u32) -> *mut LinearMemory {
         self.memories[i as usize]
     }
+    pub(crate) fn tag(&self, i: u32) -> *const TagData {
+        self.tags[i as usize]
+    }
     pub(crate) fn table(&self, i: u32) -> *mut TableData {
         self.tables[i as usize]
     }

@@ -118,6 +118,7 @@ impl StoreOpaque {
                 deadline: None,
                 cross_calls: Vec::new(),
                 unwind: None,
+                exceptions: Default::default(),
                 site: None,
                 guarded: Vec::new(),
                 limits: StoreLimits::default(),

@@ -35,6 +35,10 @@ pub enum TrapKind {
     NullReference,
     /// A null function reference was called.
     NullFunctionReference,
+    /// `throw_ref` of null.
+    NullExceptionReference,
+    /// An exception that nobody caught.
+    UncaughtException,
     /// The store's fuel is used up.
     OutOfFuel,
     /// The embedder interrupted the guest.
@@ -67,6 +71,8 @@ impl TrapKind {
             TrapKind::ExpectedSharedMemory => "expected shared memory",
             TrapKind::NullReference => "null reference",
             TrapKind::NullFunctionReference => "null function reference",
+            TrapKind::NullExceptionReference => "null exception reference",
+            TrapKind::UncaughtException => "uncaught exception",
             TrapKind::OutOfFuel => "all fuel consumed",
             TrapKind::Interrupted => "interrupted",
             TrapKind::DeadlineExceeded => "deadline exceeded",
@@ -112,16 +118,18 @@ pub struct Trap {
     pub(crate) detail: Option<String>,
     pub(crate) backtrace: Vec<Frame>,
     pub(crate) omitted: usize,
+    /// The store and the exception, for a trap that is one: a guest further out may still catch it.
+    pub(crate) exception: Option<(crate::store::StoreId, u64)>,
 }
 
 impl Trap {
     /// A trap as a host function may raise it.
     pub fn new(kind: TrapKind) -> Trap {
-        Trap { kind, detail: None, backtrace: Vec::new(), omitted: 0 }
+        Trap { kind, detail: None, backtrace: Vec::new(), omitted: 0, exception: None }
     }
     /// A trap with an explanation beyond its kind.
     pub fn with_detail(kind: TrapKind, detail: impl Into<String>) -> Trap {
-        Trap { kind, detail: Some(detail.into()), backtrace: Vec::new(), omitted: 0 }
+        Trap { kind, detail: Some(detail.into()), backtrace: Vec::new(), omitted: 0, exception: None }
     }
     /// What went wrong.
     pub fn kind(&self) -> TrapKind {

@@ -11,7 +11,9 @@
 //! Some instructions are followed by data words of the same size. Code never moves and is freed with its module.
 
 use super::exec::call::lazy_entry;
+use super::exec::exception::{Reference, TryRange};
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 /// One instruction or data word.
@@ -56,12 +58,15 @@ pub(crate) struct FuncCode {
     /// Index among the module's own functions.
     pub(crate) func: u32,
     pub(crate) insts: Box<[Inst]>,
+    /// Its `try` blocks, inner ones first.
+    pub(crate) tries: Box<[TryRange]>,
 }
 
 /// The register code of a module for one kind of instances.
 pub(crate) struct ModuleCode {
     cells: Box<[CodeCell]>,
-    translated: Mutex<Vec<FuncCode>>,
+    /// By the address of the first instruction.
+    translated: Mutex<BTreeMap<usize, FuncCode>>,
 }
 
 impl ModuleCode {
@@ -72,7 +77,7 @@ impl ModuleCode {
         for cell in &mut cells {
             *cell.entry.get_mut() = &raw mut cell.stub;
         }
-        ModuleCode { cells, translated: Mutex::new(Vec::new()) }
+        ModuleCode { cells, translated: Mutex::new(BTreeMap::new()) }
     }
 
     /// The cells, one per function of the module's own.
@@ -89,7 +94,7 @@ impl ModuleCode {
             return entry;
         }
         let entry = code.insts.as_ptr();
-        translated.push(code);
+        translated.insert(entry as usize, code);
         cell.entry.store(entry.cast_mut(), Ordering::Release);
         entry
     }
@@ -101,15 +106,42 @@ impl ModuleCode {
             let i = (ip as usize - stubs.start as usize) / size_of::<CodeCell>();
             return Some((i as u32, 0));
         }
-        self.lock().iter().find_map(|f| {
-            let range = f.insts.as_ptr_range();
-            // One behind the end is where a return address of a final call points.
-            (ip >= range.start && ip <= range.end)
-                .then(|| (f.func, (ip as usize - range.start as usize) / size_of::<Inst>()))
-        })
+        let translated = self.lock();
+        let (start, f) = translated.range(..=ip as usize).next_back()?;
+        let index = (ip as usize - start) / size_of::<Inst>();
+        // One behind the end is where a return address of a final call points.
+        (index <= f.insts.len()).then_some((f.func, index))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<FuncCode>> {
+    /// The clause that catches an exception thrown at an instruction (`inst` in the function that contains `ip`): the slot
+    /// for its values, what becomes of the reference, and where to go on.
+    pub(crate) fn catch(
+        &self,
+        ip: *const Inst,
+        inst: u32,
+        matches: &dyn Fn(u32) -> bool,
+    ) -> Option<(u32, Reference, *const Inst)> {
+        let translated = self.lock();
+        let (_, f) = translated.range(..=ip as usize).next_back()?;
+        let mut wanted = None;
+        for range in f.tries.iter().filter(|r| (r.start..r.end).contains(&inst)) {
+            if wanted.is_some_and(|id| id != range.id) {
+                continue;
+            }
+            wanted = None;
+            if let Some(clause) = range.clauses.iter().find(|c| c.tag.is_none_or(matches)) {
+                return Some((range.slot, clause.reference, &raw const f.insts[clause.target as usize]));
+            }
+            match range.delegate {
+                None => {}
+                Some(None) => return None,
+                Some(id) => wanted = id,
+            }
+        }
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, FuncCode>> {
         self.translated.lock().unwrap_or_else(|e| e.into_inner())
     }
 }

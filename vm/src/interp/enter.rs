@@ -129,6 +129,12 @@ unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) ->
                 backtrace::capture(&mut *store, base, depth, &mut trap);
                 Error::from(trap)
             }
+            Unwind::Exception(exception) => {
+                let mut trap = Trap::new(TrapKind::UncaughtException);
+                trap.exception = Some(((*store).id, exception));
+                backtrace::capture(&mut *store, base, depth, &mut trap);
+                Error::from(trap)
+            }
             Unwind::Error(Error::Trap(mut trap)) => {
                 if trap.backtrace.is_empty() {
                     backtrace::capture(&mut *store, base, depth, &mut trap);

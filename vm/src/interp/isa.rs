@@ -4,7 +4,7 @@
 use super::dispatch::{Class, Handler, Reg};
 use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
 use super::exec::chain::{self, chains};
-use super::exec::{access, atomic, bulk, call, control, memory, num, vector};
+use super::exec::{access, atomic, bulk, call, control, exception, memory, num, vector};
 use super::simd::ops::*;
 
 /// What the fields of an instruction mean, for the printer.
@@ -287,6 +287,8 @@ pub(crate) mod ops {
         BrTable "ax" Int control::BR_TABLE;
         Unreachable "" Int &[control::unreachable];
         Unsupported "" Int &[control::unsupported];
+        Throw "fx" Int &[exception::throw];
+        ThrowRef "a" Int &[exception::throw_ref];
         Fuel "x" Int &[control::fuel];
         Copy "ab" Int &[control::copy];
         CopyTwo "abcd" Int &[control::copy_two];

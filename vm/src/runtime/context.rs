@@ -89,6 +89,8 @@ pub(crate) enum Unwind {
     Trap(TrapKind),
     /// A host function failed, or the runtime did on the guest's behalf.
     Error(Error),
+    /// An exception that no frame of the run catches.
+    Exception(u64),
     /// A host function panicked: the panic goes on behind the guest's frames.
     Panic(Box<dyn Any + Send>),
 }
@@ -129,6 +131,7 @@ pub(crate) struct VmStore {
     pub(crate) deadline: Option<Instant>,
     pub(crate) cross_calls: Vec<CrossCall>,
     pub(crate) unwind: Option<Unwind>,
+    pub(crate) exceptions: super::exception::ExceptionList,
     pub(crate) site: Option<TrapSite>,
     /// Memories whose guard pages guest code of this store may hit.
     pub(crate) guarded: Vec<*const LinearMemory>,

@@ -3,6 +3,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod context;
+pub(crate) mod exception;
 pub(crate) mod memory;
 pub(crate) mod parking;
 pub(crate) mod table;

@@ -5,11 +5,14 @@
 //! returns to `CROSS_RETURN`, which finds the caller in the store's list of such calls.
 
 use super::control::copy_slots;
+use super::exception::{throw_handle, throw_in_caller};
+use crate::error::Error;
 use crate::instance::InstanceData;
 use crate::interp::code::{CodeCell, Inst};
 use crate::interp::dispatch::{Acc, Handler, Mem, S, Src, finish, handler};
 use crate::interp::translate;
 use crate::runtime::context::{CrossCall, TrapSite, Unwind, VmContext, VmFuncRef};
+use crate::store::StoreOpaque;
 use crate::trap::TrapKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -137,7 +140,17 @@ handler! {
     }
 }
 
-/// Calls a host function with its arguments at `args`; false when the guest is to be left.
+/// How a host function came back.
+enum HostOutcome {
+    /// With its results.
+    Returned,
+    /// With an exception of this store, to be thrown where it was called.
+    Threw(u64),
+    /// With something else: the guest is to be left.
+    Failed,
+}
+
+/// Calls a host function with its arguments at `args`.
 ///
 /// # Safety
 /// The reference must be to a host function, and its slots valid at `args`.
@@ -148,7 +161,7 @@ unsafe fn call_host(
     f: *const VmFuncRef,
     args: *mut u64,
     site: *const Inst,
-) -> bool {
+) -> HostOutcome {
     // SAFETY: the caller's contract; the store outlives the run.
     unsafe {
         let host = &*(*f).host;
@@ -158,12 +171,15 @@ unsafe fn call_host(
         let outcome = catch_unwind(AssertUnwindSafe(|| (host.call)(ctx, store, args)));
         (*store).host_top = outer;
         (*store).unwind = match outcome {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => return HostOutcome::Returned,
+            Ok(Err(Error::Trap(t))) if t.exception.is_some_and(|(id, _)| id == (*store.cast::<StoreOpaque>()).id) => {
+                return HostOutcome::Threw(t.exception.map_or(0, |e| e.1));
+            }
             Ok(Err(e)) => Some(Unwind::Error(e)),
             Err(panic) => Some(Unwind::Panic(panic)),
         };
         (*store).site = Some(TrapSite { ip: site as usize, fp, context: ctx });
-        false
+        HostOutcome::Failed
     }
 }
 
@@ -175,8 +191,14 @@ handler! {
         let ret = s.ip;
         let to = s.fp.add((*ret.sub(1)).x as usize);
         if !(*f).host.is_null() {
-            if !call_host(s.ctx, s.fp, f, to, ret.sub(1)) {
-                return finish(s);
+            match call_host(s.ctx, s.fp, f, to, ret.sub(1)) {
+                HostOutcome::Returned => {}
+                HostOutcome::Threw(exception) => {
+                    s.r = exception;
+                    s.ip = ret.sub(1);
+                    return s.leave(throw_handle);
+                }
+                HostOutcome::Failed => return finish(s),
             }
             load_result(&mut s, to);
             return s.go(ret);
@@ -338,10 +360,18 @@ handler! {
         let site = s.ip;
         let ret = replace_frame(&s, site);
         if !(*f).host.is_null() {
-            if !call_host(s.ctx, s.fp, f, s.fp, site) {
-                // The arguments may have overwritten it, and the backtrace reads it.
-                *s.slot((*site).a) = ret;
-                return finish(s);
+            match call_host(s.ctx, s.fp, f, s.fp, site) {
+                HostOutcome::Returned => {}
+                HostOutcome::Threw(exception) => {
+                    s.r = exception;
+                    s.ip = ret as *const Inst;
+                    return s.leave(throw_in_caller);
+                }
+                HostOutcome::Failed => {
+                    // The arguments may have overwritten it, and the backtrace reads it.
+                    *s.slot((*site).a) = ret;
+                    return finish(s);
+                }
             }
             let results = s.fp;
             load_result(&mut s, results);

@@ -6,13 +6,19 @@
 
 use crate::interp::code::Inst;
 use crate::interp::dispatch::Class;
+use crate::interp::exec::exception::TryRange;
 use crate::interp::isa::{Op, ops};
 use crate::module::Module;
 use wasm::{FuncType, ValType};
 
-/// The frame has slots that 16-bit fields cannot name.
-#[derive(Debug)]
-pub(super) struct Overflow;
+/// What a second attempt must do differently.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) struct Needs {
+    /// The frame has slots that 16-bit fields cannot name.
+    pub(super) far: bool,
+    /// Legacy `catch` clauses keep their exceptions for `rethrow`.
+    pub(super) rethrow: bool,
+}
 
 /// An instruction before its handler is looked up, or a data word (`op` is `None`).
 #[derive(Clone)]
@@ -112,7 +118,13 @@ pub(super) struct Builder<'m> {
     in_slot: (usize, u32),
     far: bool,
     scratch: u32,
-    overflow: bool,
+    /// Whether legacy `catch` clauses keep their exceptions.
+    pub(super) rethrow: bool,
+    /// What this attempt has found to need.
+    pub(super) needs: Needs,
+    /// Finished `try` blocks, inner ones first.
+    pub(super) tries: Vec<TryRange>,
+    pub(super) try_ids: u32,
 }
 
 pub(super) fn class_of(ty: ValType) -> Class {
@@ -138,7 +150,7 @@ pub(super) fn slots_of(class: Class) -> u32 {
 }
 
 impl<'m> Builder<'m> {
-    pub(super) fn new(module: &'m Module, own_func: u32, guarded: bool, far: bool) -> Self {
+    pub(super) fn new(module: &'m Module, own_func: u32, guarded: bool, needs: Needs) -> Self {
         let raw = &module.inner.raw;
         let type_id = raw.funcs[(own_func + raw.imported_funcs()) as usize];
         let ty = module.func_type(type_id);
@@ -160,9 +172,12 @@ impl<'m> Builder<'m> {
             reachable: true,
             fuel: None,
             in_slot: (0, u32::MAX),
-            far,
+            far: needs.far,
+            rethrow: needs.rethrow,
             scratch: ret + 1,
-            overflow: false,
+            needs,
+            tries: Vec::new(),
+            try_ids: 0,
         }
     }
 
@@ -201,13 +216,14 @@ impl<'m> Builder<'m> {
         self.place_label();
     }
 
-    /// The finished code.
-    pub(super) fn finish(mut self) -> Result<Vec<Emitted>, Overflow> {
-        if self.overflow {
-            return Err(Overflow);
+    /// The finished code and its `try` blocks,
+    /// or what the next attempt needs.
+    pub(super) fn finish(mut self) -> Result<(Vec<Emitted>, Vec<TryRange>), Needs> {
+        if self.needs != (Needs { far: self.far, rethrow: self.rethrow }) {
+            return Err(self.needs);
         }
         self.code[0].x = self.max + 2;
-        Ok(self.code)
+        Ok((self.code, self.tries))
     }
 
     /// The present height of the operand stack, as a slot.
@@ -218,7 +234,7 @@ impl<'m> Builder<'m> {
     /// A slot as a 16-bit field.
     pub(super) fn field(&mut self, slot: u32) -> u16 {
         u16::try_from(slot).unwrap_or_else(|_| {
-            self.overflow = true;
+            self.needs.far = true;
             0
         })
     }

@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, Entry, Loc, Operand, class_of, class_of_parsed, slots_of};
 use crate::interp::dispatch::Class;
+use crate::interp::exec::exception::{Clause, Reference, TryRange};
 use crate::interp::isa::ops::COMPARISONS;
 use crate::interp::isa::{Op, PairForm, ops, same};
 use smallvec::SmallVec;
@@ -11,8 +12,12 @@ use wasmparser::{BlockType, BrTable};
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Kind {
     Function,
-    /// Also `try` and `try_table`, whose exceptions this version cannot throw.
+    /// Also `try_table`.
     Block,
+    /// The body of a legacy `try`.
+    Try,
+    /// A `catch` clause of it: the lowest slot of the block is that of the exception's reference.
+    Catch,
     /// With the index of its first instruction.
     Loop(usize),
     /// With the branch to patch that leads to `else` or the end.
@@ -36,6 +41,8 @@ pub(super) struct Frame {
     params: SmallVec<[Class; 2]>,
     results: SmallVec<[Class; 2]>,
     patches: Vec<Patch>,
+    /// The exception handling of the block, if it has any.
+    try_: Option<TryRange>,
 }
 
 /// A condition to branch on.
@@ -50,7 +57,7 @@ struct Condition {
 impl Builder<'_> {
     pub(super) fn push_function_frame(&mut self) {
         let results = self.ty.results.iter().map(|&t| class_of(t)).collect();
-        let frame = Frame { kind: Kind::Function, height: 0, params: SmallVec::new(), results, patches: Vec::new() };
+        let frame = Frame { kind: Kind::Function, height: 0, params: SmallVec::new(), results, patches: Vec::new(), try_: None };
         self.control.push(frame);
     }
 
@@ -75,13 +82,14 @@ impl Builder<'_> {
             params: SmallVec::new(),
             results: SmallVec::new(),
             patches: Vec::new(),
+            try_: None,
         });
     }
 
     fn open(&mut self, kind: Kind, ty: BlockType) {
         let (params, results) = self.block_classes(ty);
         let height = self.stack.len() - params.len();
-        self.control.push(Frame { kind, height, params, results, patches: Vec::new() });
+        self.control.push(Frame { kind, height, params, results, patches: Vec::new(), try_: None });
     }
 
     pub(super) fn block(&mut self, ty: BlockType) {
@@ -105,14 +113,10 @@ impl Builder<'_> {
         self.open(Kind::If(Some(at)), ty);
     }
 
-    /// `else`, and `catch` in a `try`, whose handlers are never reached.
     pub(super) fn else_(&mut self) {
         let reachable = self.reachable;
         let Some(index) = self.control.len().checked_sub(1) else { return };
         let Kind::If(at) = self.control[index].kind else {
-            if self.control[index].kind != Kind::Dead {
-                self.catch();
-            }
             return;
         };
         if reachable {
@@ -131,25 +135,12 @@ impl Builder<'_> {
         self.reachable = true;
     }
 
-    /// A handler of a legacy `try`: nothing throws, so control never comes.
-    pub(super) fn catch(&mut self) {
-        let index = self.control.len() - 1;
-        if self.control[index].kind == Kind::Dead {
-            return;
-        }
-        if self.reachable {
-            self.leave_block_by_branch(index);
-        }
-        self.set_unreachable();
-    }
-
     /// Jumps to the end of a block with its results.
     fn leave_block_by_branch(&mut self, index: usize) {
         let n = self.control[index].results.len();
         self.flush_top(n);
         self.spill_all();
-        let at = self.emit(&ops::Br, 0, 0, 0, 0);
-        self.control[index].patches.push(Patch { at, from: at });
+        self.emit_jump(index);
     }
 
     pub(super) fn end(&mut self) {
@@ -159,7 +150,17 @@ impl Builder<'_> {
             }
             return;
         }
+        let index = self.control.len() - 1;
+        if self.control[index].kind == Kind::Catch && self.reachable {
+            // The results lie above the reference to the exception: a branch moves them to their place.
+            self.leave_block_by_branch(index);
+            self.set_unreachable();
+        }
         let Some(mut frame) = self.control.pop() else { return };
+        if let Some(range) = frame.try_.take() {
+            let end = if range.end == 0 { self.code.len() as u32 } else { range.end };
+            self.tries.push(TryRange { end, ..range });
+        }
         if frame.kind == Kind::Dead {
             return;
         }
@@ -632,5 +633,137 @@ impl Builder<'_> {
         let first = self.arguments(ty.params.len());
         self.emit(&ops::ReturnCallRef, 0, reference, 0, 0);
         self.tail(&ty, first);
+    }
+
+    // ---- exceptions
+
+    fn new_try(&mut self, slot: u32, clauses: Vec<Clause>) -> TryRange {
+        self.try_ids += 1;
+        TryRange { id: self.try_ids, start: self.code.len() as u32, end: 0, slot, clauses, delegate: None }
+    }
+
+    fn tag_classes(&self, tag: u32) -> Vec<Class> {
+        let ty = self.module.func_type(self.module.inner.raw.tags[tag as usize]);
+        ty.params.iter().map(|&t| class_of(t)).collect()
+    }
+
+    /// `try_table`: each clause gets a place before the body that passes its values on to the clause's label.
+    pub(super) fn try_table(&mut self, table: &wasmparser::TryTable) {
+        self.flush_all();
+        let slot = self.top();
+        let height = self.stack.len();
+        let mut clauses = Vec::new();
+        if !table.catches.is_empty() {
+            let skip = self.emit(&ops::Br, 0, 0, 0, 0);
+            for catch in &table.catches {
+                let (tag, with_ref, label) = match *catch {
+                    wasmparser::Catch::One { tag, label } => (Some(tag), false, label),
+                    wasmparser::Catch::OneRef { tag, label } => (Some(tag), true, label),
+                    wasmparser::Catch::All { label } => (None, false, label),
+                    wasmparser::Catch::AllRef { label } => (None, true, label),
+                };
+                self.place_label();
+                let target = self.label as u32;
+                for class in tag.map(|t| self.tag_classes(t)).unwrap_or_default() {
+                    self.push_slot(class);
+                }
+                if with_ref {
+                    self.push_slot(Class::Int);
+                }
+                let index = self.frame_index(label);
+                self.emit_jump(index);
+                self.truncate(height);
+                let reference = if with_ref { Reference::After } else { Reference::Drop };
+                clauses.push(Clause { tag, reference, target });
+            }
+            self.place_label();
+            self.patch(Patch { at: skip, from: skip }, self.label);
+        }
+        self.open(Kind::Block, table.ty);
+        let range = self.new_try(slot, clauses);
+        if let Some(f) = self.control.last_mut() {
+            f.try_ = Some(range);
+        }
+    }
+
+    /// Legacy `try`.
+    pub(super) fn try_(&mut self, ty: BlockType) {
+        self.flush_all();
+        self.open(Kind::Try, ty);
+        let slot = self.target_slot(self.control.len() - 1);
+        let range = self.new_try(slot, Vec::new());
+        if let Some(f) = self.control.last_mut() {
+            f.try_ = Some(range);
+        }
+    }
+
+    /// Legacy `catch` and, without a tag, `catch_all`.
+    pub(super) fn catch(&mut self, tag: Option<u32>) {
+        let index = self.control.len() - 1;
+        if self.control[index].kind == Kind::Dead {
+            return;
+        }
+        if self.reachable {
+            self.leave_block_by_branch(index);
+        }
+        let end = self.code.len() as u32;
+        let height = self.control[index].height;
+        self.truncate(height);
+        self.place_label();
+        let reference = if self.rethrow { Reference::Before } else { Reference::DropBefore };
+        let clause = Clause { tag, reference, target: self.label as u32 };
+        let frame = &mut self.control[index];
+        if let Some(range) = &mut frame.try_ {
+            if frame.kind == Kind::Try {
+                range.end = end;
+            }
+            range.clauses.push(clause);
+        }
+        frame.kind = Kind::Catch;
+        self.push_slot(Class::Int);
+        for class in tag.map(|t| self.tag_classes(t)).unwrap_or_default() {
+            self.push_slot(class);
+        }
+        self.reachable = true;
+    }
+
+    /// Legacy `delegate`: ends a `try` whose exceptions go to the clauses of an outer block.
+    pub(super) fn delegate(&mut self, depth: u32) {
+        let inner = self.control.len() - 1;
+        if self.control[inner].kind != Kind::Dead {
+            let active = |f: &Frame| f.kind != Kind::Catch && f.try_.is_some();
+            let outer = inner.checked_sub(1 + depth as usize);
+            let id = outer.and_then(|o| self.control[..=o].iter().rev().find(|f| active(f)));
+            let id = id.and_then(|f| f.try_.as_ref()).map(|r| r.id);
+            if let Some(range) = &mut self.control[inner].try_ {
+                range.delegate = Some(id);
+            }
+        }
+        self.end();
+    }
+
+    pub(super) fn throw(&mut self, tag: u32) {
+        let n = self.tag_classes(tag).len();
+        self.flush_top(n);
+        self.spill_all();
+        let first = self.source_slot(n);
+        self.emit(&ops::Throw, 0, tag as u16, (tag >> 16) as u16, first);
+        self.set_unreachable();
+    }
+
+    pub(super) fn throw_ref(&mut self) {
+        let e = self.pop();
+        let slot = self.to_slot(e);
+        self.emit(&ops::ThrowRef, 0, slot, 0, 0);
+        self.set_unreachable();
+    }
+
+    /// Legacy `rethrow` of the exception that the clause at that depth has caught.
+    pub(super) fn rethrow(&mut self, depth: u32) {
+        self.needs.rethrow = true;
+        let slot = self.target_slot(self.frame_index(depth));
+        let slot = self.reach(slot, Class::Int);
+        self.emit(&ops::ThrowRef, 0, slot, 0, 0);
+        self.set_unreachable();
     }
 }

@@ -13,16 +13,18 @@ mod control;
 mod operators;
 
 use super::code::{FuncCode, Inst};
+use super::exec::exception::TryRange;
 use super::isa::Shape;
 use crate::error::{Error, ModuleError, Result};
 use crate::module::Module;
-use builder::{Builder, Emitted, Overflow};
+use builder::{Builder, Emitted, Needs};
 use std::fmt::Write;
 use wasmparser::{FuncValidatorAllocations, Operator};
 
 /// A translated function with where its instructions come from.
 struct Translated {
     code: Vec<Emitted>,
+    tries: Vec<TryRange>,
     /// Index of the first instruction and offset in the module, per operator that emitted any.
     offsets: Vec<(u32, u32)>,
 }
@@ -34,23 +36,25 @@ struct Translated {
 pub(crate) fn translate_and_publish(module: &Module, own_func: u32, guarded: bool) -> Result<*const Inst> {
     let translated = translate(module, own_func, guarded, false)?;
     let insts = translated.code.iter().map(Emitted::encode).collect();
-    Ok(module.code(guarded).publish(FuncCode { func: own_func, insts }))
+    let tries = translated.tries.into();
+    Ok(module.code(guarded).publish(FuncCode { func: own_func, insts, tries }))
 }
 
 fn translate(module: &Module, own_func: u32, guarded: bool, with_offsets: bool) -> Result<Translated> {
-    match translate_with(module, own_func, guarded, with_offsets, false)? {
-        Ok(t) => Ok(t),
-        // Slots beyond the reach of a 16-bit field: again, with every operand moved within reach first.
-        Err(Overflow) => match translate_with(module, own_func, guarded, with_offsets, true)? {
-            Ok(t) => Ok(t),
-            Err(Overflow) => Err(Error::Module(ModuleError {
-                message: "the function needs a larger frame than the interpreter can make".into(),
-                offset: None,
-                function: Some(own_func + module.inner.raw.imported_funcs()),
-                function_name: None,
-            })),
-        },
+    let mut needs = Needs::default();
+    // Each attempt can only find more to need, so the third finds nothing new.
+    for _ in 0..3 {
+        match translate_with(module, own_func, guarded, with_offsets, needs)? {
+            Ok(t) => return Ok(t),
+            Err(more) => needs = more,
+        }
     }
+    Err(Error::Module(ModuleError {
+        message: "the function needs a larger frame than the interpreter can make".into(),
+        offset: None,
+        function: Some(own_func + module.inner.raw.imported_funcs()),
+        function_name: None,
+    }))
 }
 
 fn translate_with(
@@ -58,13 +62,13 @@ fn translate_with(
     own_func: u32,
     guarded: bool,
     with_offsets: bool,
-    far: bool,
-) -> Result<Result<Translated, Overflow>> {
+    needs: Needs,
+) -> Result<Result<Translated, Needs>> {
     let invalid = |e: &wasmparser::Error| module.body_error(own_func, e);
     let allocs = FuncValidatorAllocations::default();
     let (mut validator, mut reader) = wasm::validate_body(&module.inner.raw, &module.inner.bytes, own_func, allocs);
     validator.read_locals(&mut reader).map_err(|e| invalid(&e))?;
-    let mut builder = Builder::new(module, own_func, guarded, far);
+    let mut builder = Builder::new(module, own_func, guarded, needs);
     for i in 0..validator.len_locals() {
         if let Some(ty) = validator.get_local_type(i) {
             builder.declare_local(i, ty);
@@ -89,7 +93,7 @@ fn translate_with(
         }
     }
     ops.finish().map_err(|e| invalid(&e))?;
-    Ok(builder.finish().map(|code| Translated { code, offsets }))
+    Ok(builder.finish().map(|(code, tries)| Translated { code, tries, offsets }))
 }
 
 /// Offset in the module of the operator that an instruction was made for.

@@ -221,7 +221,10 @@ impl Builder<'_> {
                 | Operator::Try { .. }
                 | Operator::TryTable { .. } => self.open_dead(),
                 Operator::Else => self.else_(),
-                Operator::End | Operator::Delegate { .. } => self.end(),
+                Operator::Catch { tag_index } => self.catch(Some(*tag_index)),
+                Operator::CatchAll => self.catch(None),
+                Operator::Delegate { relative_depth } => self.delegate(*relative_depth),
+                Operator::End => self.end(),
                 _ => {}
             }
             return;
@@ -238,7 +241,7 @@ impl Builder<'_> {
         } else if let Some((plain, checked, store, memarg)) = access(op) {
             if store { self.store(plain, checked, memarg) } else { self.load(plain, checked, memarg) }
         } else if !self.bulk(op) && !self.vector_operator(op) && !self.atomic_operator(op) {
-            // Garbage collection and throwing: part of the language, not yet of this version.
+            // Garbage collection: part of the language, not yet of this version.
             self.emit(&ops::Unsupported, 0, 0, 0, 0);
             self.set_unreachable();
         }
@@ -247,12 +250,15 @@ impl Builder<'_> {
     fn structured(&mut self, op: &Operator<'_>) -> bool {
         match op {
             Operator::Nop => {}
-            Operator::Block { blockty } | Operator::Try { blockty } => self.block(*blockty),
-            Operator::TryTable { try_table } => self.block(try_table.ty),
+            Operator::Block { blockty } => self.block(*blockty),
+            Operator::Try { blockty } => self.try_(*blockty),
+            Operator::TryTable { try_table } => self.try_table(try_table),
             Operator::Loop { blockty } => self.loop_(*blockty),
             Operator::Else => self.else_(),
-            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
-            Operator::End | Operator::Delegate { .. } => self.end(),
+            Operator::Catch { tag_index } => self.catch(Some(*tag_index)),
+            Operator::CatchAll => self.catch(None),
+            Operator::Delegate { relative_depth } => self.delegate(*relative_depth),
+            Operator::End => self.end(),
             _ => return false,
         }
         true
@@ -270,6 +276,9 @@ impl Builder<'_> {
             Operator::BrTable { targets } => self.br_table(targets),
             Operator::BrOnNull { relative_depth } => self.br_on_null(*relative_depth, true),
             Operator::BrOnNonNull { relative_depth } => self.br_on_null(*relative_depth, false),
+            Operator::Throw { tag_index } => self.throw(*tag_index),
+            Operator::ThrowRef => self.throw_ref(),
+            Operator::Rethrow { relative_depth } => self.rethrow(*relative_depth),
             Operator::Return => self.return_(),
             Operator::Call { function_index } => self.call(*function_index),
             Operator::CallIndirect { type_index, table_index } => self.call_indirect(*type_index, *table_index),

@@ -1,0 +1,197 @@
+//! Exceptions: throwing, and finding who catches.
+//!
+//! The normal path costs nothing: a function's code carries a table of the ranges in which its `try` blocks are active,
+//! which is only looked at when something is thrown. A thrown exception lives in the store's list; a clause that does not
+//! hand out a reference to it ends its life.
+
+use crate::instance::InstanceData;
+use crate::interp::code::Inst;
+use crate::interp::dispatch::{finish, handler};
+use crate::interp::exec::call::stubs;
+use crate::runtime::context::{TrapSite, Unwind, VmContext};
+use crate::runtime::exception::Exception;
+use crate::trap::TrapKind;
+
+/// What a clause does with the reference to the exception.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reference {
+    /// Nothing: the exception is over.
+    Drop,
+    /// It comes after the values (`catch_ref`).
+    After,
+    /// Its slot lies before the values but is not used (legacy `catch` in a function without `rethrow`).
+    DropBefore,
+    /// It comes before the values (legacy `catch`).
+    Before,
+}
+
+/// One catch clause.
+#[derive(Clone, Debug)]
+pub(crate) struct Clause {
+    /// The tag it catches, or all.
+    pub(crate) tag: Option<u32>,
+    pub(crate) reference: Reference,
+    /// Index of the instruction to go on at.
+    pub(crate) target: u32,
+}
+
+/// The instructions in which a `try` block is active.
+#[derive(Clone, Debug)]
+pub(crate) struct TryRange {
+    /// Tells blocks of a function apart.
+    pub(crate) id: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// Slot where the values (and the reference) go.
+    pub(crate) slot: u32,
+    pub(crate) clauses: Vec<Clause>,
+    /// For `delegate`: the block whose clauses are next, or none of this function's.
+    pub(crate) delegate: Option<Option<u32>>,
+}
+
+/// Where control goes on after a throw.
+#[derive(Clone, Copy)]
+pub(crate) struct Landing {
+    ip: *const Inst,
+    fp: *mut u64,
+    context: *mut VmContext,
+}
+
+/// A place from which an exception is on its way: an instruction, or (`returning`) the return address of a frame that has
+/// been left, `fp` still being that frame's.
+#[derive(Clone, Copy)]
+struct Place {
+    ip: *const Inst,
+    fp: *mut u64,
+    context: *mut VmContext,
+    returning: bool,
+}
+
+handler! {
+    /// Throws an exception of tag a:b with values from slot x on.
+    pub(crate) fn throw(s) {
+        s.r = make(s.ip, s.fp, s.ctx);
+        s.leave(throw_handle)
+    }
+}
+
+handler! {
+    /// Throws the exception that slot a refers to.
+    pub(crate) fn throw_ref(s) {
+        let exception = *s.slot(s.inst().a);
+        if exception == 0 {
+            return s.trap(TrapKind::NullExceptionReference);
+        }
+        s.r = exception;
+        s.leave(throw_handle)
+    }
+}
+
+/// Makes the exception of a `throw`.
+#[cold]
+#[inline(never)]
+unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
+    // SAFETY: handlers' contract.
+    unsafe {
+        let d = &*ctx.cast::<InstanceData>();
+        let tag = d.tag((*ip).ab());
+        let slots = d.module.func_type((*tag).ty).param_slots() as usize;
+        let values = std::slice::from_raw_parts(fp.add((*ip).x as usize), slots);
+        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() })
+    }
+}
+
+handler! {
+    /// Throws the exception in the accumulator from the present instruction.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn throw_handle(s) {
+        let from = Place { ip: s.ip, fp: s.fp, context: s.ctx, returning: false };
+        let landing = land(from, s.r);
+        if landing.ip.is_null() {
+            return finish(s);
+        }
+        s.fp = landing.fp;
+        s.ctx = landing.context;
+        s.mem = (*s.ctx).mem0_base;
+        s.go(landing.ip)
+    }
+}
+
+handler! {
+    /// As [`throw_handle`] for a frame that is gone: `ip` is its return address.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn throw_in_caller(s) {
+        let from = Place { ip: s.ip, fp: s.fp, context: s.ctx, returning: true };
+        let landing = land(from, s.r);
+        if landing.ip.is_null() {
+            return finish(s);
+        }
+        s.fp = landing.fp;
+        s.ctx = landing.context;
+        s.mem = (*s.ctx).mem0_base;
+        s.go(landing.ip)
+    }
+}
+
+/// Finds the clause that catches an exception and puts its values there; without one the store is told why the run ends.
+#[inline(never)]
+unsafe fn land(from: Place, exception: u64) -> Landing {
+    // SAFETY: handlers' contract; references to exceptions are positions in the store's list.
+    unsafe {
+        let store = (*from.context).store;
+        let tag = (&(*store).exceptions).get(exception).tag;
+        let mut at = from;
+        let mut cross = (&(*store).cross_calls).len();
+        loop {
+            if at.returning {
+                if at.ip == &raw const stubs().exit[1] {
+                    break;
+                }
+                if at.ip == &raw const stubs().cross[1] {
+                    let Some(call) = cross.checked_sub(1).map(|i| (&(*store).cross_calls)[i]) else { break };
+                    cross -= 1;
+                    (at.context, at.ip) = (call.context, call.return_ip as *const Inst);
+                }
+                at.fp = at.fp.sub((*at.ip.sub(1)).x as usize);
+            }
+            let d = &*at.context.cast::<InstanceData>();
+            let code = d.module.code(!(*at.context).mem0_base.is_null());
+            let Some((own_func, inst)) = code.find(at.ip) else { break };
+            let inst = inst - usize::from(at.returning && inst > 0);
+            let matches = |t: u32| std::ptr::eq(d.tag(t), tag);
+            if let Some((slot, reference, target)) = code.catch(at.ip, inst as u32, &matches) {
+                (&mut (*store).cross_calls).truncate(cross);
+                deliver(store, exception, at.fp.add(slot as usize), reference);
+                return Landing { ip: target, fp: at.fp, context: at.context };
+            }
+            let raw = &d.module.inner.raw;
+            let ty = d.module.func_type(raw.funcs[(own_func + raw.imported_funcs()) as usize]);
+            at.ip = *at.fp.add(ty.param_slots() as usize) as *const Inst;
+            at.returning = true;
+        }
+        (*store).unwind = Some(Unwind::Exception(exception));
+        (*store).site = Some(TrapSite { ip: from.ip as usize, fp: from.fp, context: from.context });
+        Landing { ip: std::ptr::null(), fp: from.fp, context: from.context }
+    }
+}
+
+/// Puts an exception's values into the slots of the clause that catches it.
+unsafe fn deliver(store: *mut crate::runtime::context::VmStore, exception: u64, to: *mut u64, reference: Reference) {
+    // SAFETY: the translator has kept slots for the values of the clause's tag and the reference.
+    unsafe {
+        let list = &mut (*store).exceptions;
+        let values = &list.get(exception).values;
+        let before = matches!(reference, Reference::Before | Reference::DropBefore);
+        let first = to.add(usize::from(before));
+        for (i, v) in values.iter().enumerate() {
+            *first.add(i) = *v;
+        }
+        match reference {
+            Reference::After => *first.add(values.len()) = exception,
+            Reference::Before => *to = exception,
+            Reference::Drop | Reference::DropBefore => list.remove(exception),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The programs: a typed tree that is both translated to WebAssembly and evaluated directly.
+//!
+//! Values are 64 bits; types are known from the tree.
+
+use crate::ops::{BinaryOp, UnaryOp};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ty {
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+pub const TYPES: [Ty; 4] = [Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+
+/// A load or store: the bytes in memory and what they become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    pub ty: Ty,
+    pub bytes: u32,
+    pub signed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Expr {
+    Const(Ty, u64),
+    Local(u32),
+    Global(u32),
+    Tee(u32, Box<Expr>),
+    Unary(&'static UnaryOp, Box<Expr>),
+    Binary(&'static BinaryOp, Box<Expr>, Box<Expr>),
+    Load(Access, Box<Expr>, u32),
+    /// First, second, condition.
+    Select(Box<[Expr; 3]>),
+    Call(usize, Vec<Expr>),
+    /// Through the table, as the type of the function given.
+    CallIndirect(usize, Box<Expr>, Vec<Expr>),
+    If(Ty, Box<[Expr; 3]>),
+    /// A block whose label takes a value.
+    Block(Ty, u32, Vec<Stmt>, Box<Expr>),
+    /// Statements in the midst of an expression, operands of outer expressions still on the stack.
+    Seq(Vec<Stmt>, Box<Expr>),
+    /// A value branches out of nested blocks by a `br_table`; behind each an operation with a constant follows.
+    Switch { ty: Ty, value: Box<Expr>, index: Box<Expr>, steps: Vec<(&'static BinaryOp, u64)> },
+    /// An i32 into a vector's lane and out again.
+    ThroughVector(Box<Expr>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Add, tee, compare, branch back.
+    Post,
+    /// Add, set, get, compare, branch back.
+    PostApart,
+    /// Subtract one, tee, branch back unless zero.
+    Down,
+    /// Compare and leave at the head, branch back always.
+    Pre,
+}
+
+#[derive(Clone, Debug)]
+pub struct Loop {
+    pub shape: Shape,
+    pub ty: Ty,
+    pub counter: u32,
+    pub start: u64,
+    pub step: u64,
+    pub test: &'static BinaryOp,
+    pub bound: Expr,
+    /// Labels of a block around the loop and of one around its body.
+    pub labels: Option<(u32, u32)>,
+    pub body: Vec<Stmt>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Stmt {
+    Set(u32, Expr),
+    /// All values first, then all sets, the last value first.
+    SetAll(Vec<u32>, Vec<Expr>),
+    SetGlobal(u32, Expr),
+    Store(Access, Expr, u32, Expr),
+    If(Expr, Vec<Stmt>, Vec<Stmt>),
+    Block(u32, Vec<Stmt>),
+    Loop(Box<Loop>),
+    /// Arms in nested blocks; the flag says whether an arm leaves or falls through to the next.
+    Switch(Expr, Vec<(Vec<Stmt>, bool)>),
+    BrIf(u32, Expr),
+    Br(u32),
+    /// A branch with a value that is dropped when it is not taken.
+    BrIfValue(u32, Expr, Expr),
+    ReturnIf(Expr, Vec<Expr>),
+    Drop(Expr),
+    /// A call whose results all go to locals.
+    CallSet(usize, Vec<Expr>, Vec<u32>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Function {
+    pub params: Vec<Ty>,
+    pub results: Vec<Ty>,
+    /// Locals, parameters included.
+    pub locals: Vec<Ty>,
+    /// Vector locals behind them, never used: they move the slots that follow.
+    pub vectors: u32,
+    pub body: Vec<Stmt>,
+    pub end: End,
+}
+
+#[derive(Clone, Debug)]
+pub enum End {
+    Values(Vec<Expr>),
+    TailCall(usize, Vec<Expr>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub functions: Vec<Function>,
+    pub globals: Vec<(Ty, u64)>,
+    pub data: Vec<u8>,
+}
