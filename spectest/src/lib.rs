@@ -66,7 +66,7 @@ impl Config {
 
 /// WebAssembly 3.0 and the finished proposals beyond it: what a script may use unless told otherwise.
 pub fn all_features() -> Features {
-    Features::WASM3 | Features::WIDE_ARITHMETIC | Features::CUSTOM_PAGE_SIZES
+    vm::default_features()
 }
 
 /// What came of running a script.

@@ -32,8 +32,26 @@ fn configurations() -> Vec<(&'static str, Config)> {
 struct Suite {
     name: &'static str,
     features: Features,
-    scripts: Vec<TestFile<'static>>,
+    scripts: Vec<Script>,
 }
+
+/// One script.
+struct Script {
+    /// Without the extension.
+    name: String,
+    file: String,
+    text: &'static str,
+}
+
+impl From<TestFile<'static>> for Script {
+    fn from(f: TestFile<'static>) -> Script {
+        let name = f.name().trim_end_matches(".wast").to_string();
+        Script { name, file: format!("{}/{}", f.parent(), f.name()), text: f.raw() }
+    }
+}
+
+/// Scripts of our own, for what the official suite does not cover.
+const OWN: [(&str, &str); 1] = [("legacy-exceptions", include_str!("wast/legacy-exceptions.wast"))];
 
 fn suites() -> Vec<Suite> {
     let all = all_features();
@@ -46,14 +64,15 @@ fn suites() -> Vec<Suite> {
     let versions = versions.into_iter().map(|(name, version, features)| Suite {
         name,
         features,
-        scripts: spec(version).collect(),
+        scripts: spec(version).map(Script::from).collect(),
     });
     let proposals = Proposal::all()
         .iter()
         // Not finished, and part of no version.
         .filter(|p| **p != Proposal::CustomDescriptors)
-        .map(|p| Suite { name: <&str>::from(*p), features: proposal_features(*p), scripts: proposal(p).collect() });
-    versions.chain(proposals).collect()
+        .map(|p| Suite { name: <&str>::from(*p), features: proposal_features(*p), scripts: proposal(p).map(Script::from).collect() });
+    let own = OWN.map(|(name, text)| Script { name: name.into(), file: format!("wast/{name}.wast"), text });
+    versions.chain(proposals).chain([Suite { name: "own", features: all, scripts: own.into() }]).collect()
 }
 
 /// Some scripts assert that what a later proposal allowed is an error: they get the features of their time.
@@ -194,11 +213,11 @@ fn main() {
     let mut trials = Vec::new();
     for suite in suites() {
         for script in suite.scripts {
-            let name = format!("{}::{}", suite.name, script.name().trim_end_matches(".wast"));
+            let name = format!("{}::{}", suite.name, script.name);
             for (label, config) in configurations() {
                 let config = Config { features: suite.features, ..config };
                 let (expected, totals) = (expected.get(&name).cloned(), totals.clone());
-                let (file, text) = (format!("{}/{}", script.parent(), script.name()), script.raw());
+                let (file, text) = (script.file.clone(), script.text);
                 let run = move || {
                     let report = spectest::run(&file, text, &config);
                     let verdict = judge(&report.failed, expected.as_ref());

@@ -47,6 +47,7 @@ pub use store::{AsContext, AsContextMut, Caller, InterruptHandle, Store, StoreCo
 pub use trap::{Frame, Trap, TrapKind};
 pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use value::{ExternRef, V128, Val};
+pub use wasm::default_features;
 pub use wasm::{
     CompositeType, Features, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, SubType,
     TableType, TypeId, ValType,

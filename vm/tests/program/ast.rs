@@ -5,25 +5,25 @@
 use crate::ops::{BinaryOp, UnaryOp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ty {
+pub(crate) enum Ty {
     I32,
     I64,
     F32,
     F64,
 }
 
-pub const TYPES: [Ty; 4] = [Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+pub(crate) const TYPES: [Ty; 4] = [Ty::I32, Ty::I64, Ty::F32, Ty::F64];
 
 /// A load or store: the bytes in memory and what they become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Access {
-    pub ty: Ty,
-    pub bytes: u32,
-    pub signed: bool,
+pub(crate) struct Access {
+    pub(crate) ty: Ty,
+    pub(crate) bytes: u32,
+    pub(crate) signed: bool,
 }
 
 #[derive(Clone, Debug)]
-pub enum Expr {
+pub(crate) enum Expr {
     Const(Ty, u64),
     Local(u32),
     Global(u32),
@@ -48,7 +48,7 @@ pub enum Expr {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Add, tee, compare, branch back.
     Post,
     /// Add, set, get, compare, branch back.
@@ -60,21 +60,21 @@ pub enum Shape {
 }
 
 #[derive(Clone, Debug)]
-pub struct Loop {
-    pub shape: Shape,
-    pub ty: Ty,
-    pub counter: u32,
-    pub start: u64,
-    pub step: u64,
-    pub test: &'static BinaryOp,
-    pub bound: Expr,
+pub(crate) struct Loop {
+    pub(crate) shape: Shape,
+    pub(crate) ty: Ty,
+    pub(crate) counter: u32,
+    pub(crate) start: u64,
+    pub(crate) step: u64,
+    pub(crate) test: &'static BinaryOp,
+    pub(crate) bound: Expr,
     /// Labels of a block around the loop and of one around its body.
-    pub labels: Option<(u32, u32)>,
-    pub body: Vec<Stmt>,
+    pub(crate) labels: Option<(u32, u32)>,
+    pub(crate) body: Vec<Stmt>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Stmt {
+pub(crate) enum Stmt {
     Set(u32, Expr),
     /// All values first, then all sets, the last value first.
     SetAll(Vec<u32>, Vec<Expr>),
@@ -96,26 +96,26 @@ pub enum Stmt {
 }
 
 #[derive(Clone, Debug)]
-pub struct Function {
-    pub params: Vec<Ty>,
-    pub results: Vec<Ty>,
+pub(crate) struct Function {
+    pub(crate) params: Vec<Ty>,
+    pub(crate) results: Vec<Ty>,
     /// Locals, parameters included.
-    pub locals: Vec<Ty>,
+    pub(crate) locals: Vec<Ty>,
     /// Vector locals behind them, never used: they move the slots that follow.
-    pub vectors: u32,
-    pub body: Vec<Stmt>,
-    pub end: End,
+    pub(crate) vectors: u32,
+    pub(crate) body: Vec<Stmt>,
+    pub(crate) end: End,
 }
 
 #[derive(Clone, Debug)]
-pub enum End {
+pub(crate) enum End {
     Values(Vec<Expr>),
     TailCall(usize, Vec<Expr>),
 }
 
 #[derive(Clone, Debug)]
-pub struct Program {
-    pub functions: Vec<Function>,
-    pub globals: Vec<(Ty, u64)>,
-    pub data: Vec<u8>,
+pub(crate) struct Program {
+    pub(crate) functions: Vec<Function>,
+    pub(crate) globals: Vec<(Ty, u64)>,
+    pub(crate) data: Vec<u8>,
 }

@@ -8,19 +8,19 @@ use wasm_encoder::Instruction;
 type Outcome = Result<u64, TrapKind>;
 
 #[derive(Debug)]
-pub struct UnaryOp {
-    pub from: Ty,
-    pub to: Ty,
-    pub instruction: Instruction<'static>,
-    pub eval: fn(u64) -> Outcome,
+pub(crate) struct UnaryOp {
+    pub(crate) from: Ty,
+    pub(crate) to: Ty,
+    pub(crate) instruction: Instruction<'static>,
+    pub(crate) eval: fn(u64) -> Outcome,
 }
 
 #[derive(Debug)]
-pub struct BinaryOp {
-    pub ty: Ty,
-    pub to: Ty,
-    pub instruction: Instruction<'static>,
-    pub eval: fn(u64, u64) -> Outcome,
+pub(crate) struct BinaryOp {
+    pub(crate) ty: Ty,
+    pub(crate) to: Ty,
+    pub(crate) instruction: Instruction<'static>,
+    pub(crate) eval: fn(u64, u64) -> Outcome,
 }
 
 /// A number type as 64 bits.
@@ -135,7 +135,7 @@ macro_rules! float {
 }
 
 /// All binary instructions.
-pub fn binaries() -> &'static [BinaryOp] {
+pub(crate) fn binaries() -> &'static [BinaryOp] {
     static TABLE: OnceLock<Vec<BinaryOp>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let mut v: Vec<BinaryOp> = Vec::new();
@@ -150,7 +150,7 @@ pub fn binaries() -> &'static [BinaryOp] {
 }
 
 /// The first binary instruction from one type to another that satisfies a condition.
-pub fn binary(ty: Ty, want: &Instruction<'_>) -> &'static BinaryOp {
+pub(crate) fn binary(ty: Ty, want: &Instruction<'_>) -> &'static BinaryOp {
     let same = |op: &&BinaryOp| std::mem::discriminant(&op.instruction) == std::mem::discriminant(want);
     binaries().iter().find(|op| op.ty == ty && same(op)).expect("the instruction is in the table")
 }
@@ -168,7 +168,7 @@ const TWO31: f64 = 2147483648.0;
 const TWO63: f64 = 9223372036854775808.0;
 
 /// All unary instructions.
-pub fn unaries() -> &'static [UnaryOp] {
+pub(crate) fn unaries() -> &'static [UnaryOp] {
     static TABLE: OnceLock<Vec<UnaryOp>> = OnceLock::new();
     TABLE.get_or_init(|| {
         use Instruction::*;
