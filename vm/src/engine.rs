@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::runtime::pool::Pool;
 use std::sync::Arc;
 use wasm::TypeRegistry;
 
@@ -14,6 +15,7 @@ pub struct Engine {
 struct EngineInner {
     config: Config,
     types: TypeRegistry,
+    pool: Arc<Pool>,
 }
 
 impl Engine {
@@ -22,7 +24,7 @@ impl Engine {
     /// # Errors
     /// When the settings cannot be met.
     pub fn new(config: &Config) -> Result<Engine> {
-        Ok(Engine { inner: Arc::new(EngineInner { config: config.clone(), types: TypeRegistry::default() }) })
+        Ok(Engine { inner: Arc::new(EngineInner { config: config.clone(), types: TypeRegistry::default(), pool: Arc::default() }) })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -30,6 +32,9 @@ impl Engine {
     }
     pub(crate) fn types(&self) -> &TypeRegistry {
         &self.inner.types
+    }
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.inner.pool
     }
     /// Whether both are the same engine.
     pub fn same(a: &Engine, b: &Engine) -> bool {
@@ -39,6 +44,6 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Engine { inner: Arc::new(EngineInner { config: Config::default(), types: TypeRegistry::default() }) }
+        Engine { inner: Arc::new(EngineInner { config: Config::default(), types: TypeRegistry::default(), pool: Arc::default() }) }
     }
 }

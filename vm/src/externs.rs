@@ -63,7 +63,7 @@ impl Memory {
             return Err(Error::api("a shared memory is made with SharedMemory::new"));
         }
         check_memory_type(&ty)?;
-        let memory = LinearMemory::new(ty, store.engine.config().memory_mode)?;
+        let memory = LinearMemory::new(ty, &store.engine)?;
         Ok(Memory { store: store.id, ptr: store.add_memory(memory)? })
     }
 
@@ -172,7 +172,7 @@ impl SharedMemory {
             return Err(Error::api("a shared memory needs a shared type with a maximum"));
         }
         check_memory_type(&ty)?;
-        Ok(SharedMemory { memory: Arc::new(LinearMemory::new(ty, engine.config().memory_mode)?) })
+        Ok(SharedMemory { memory: Arc::new(LinearMemory::new(ty, engine)?) })
     }
     /// Its type, with the present size as minimum.
     pub fn ty(&self) -> MemoryType {

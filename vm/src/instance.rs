@@ -269,13 +269,12 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
     crate::store::within(store.vm.limits.instances, store.instances.len() + 1, "instances")?;
     let raw = &module.inner.raw;
     let mut spaces = link(store, module, imports)?;
-    let mode = store.engine.config().memory_mode;
     for ty in &raw.memories[spaces.memories.len()..] {
         let ptr = if ty.shared {
-            let shared = std::sync::Arc::new(LinearMemory::new(*ty, mode)?);
+            let shared = std::sync::Arc::new(LinearMemory::new(*ty, &store.engine)?);
             store.adopt_shared(&shared)
         } else {
-            store.add_memory(LinearMemory::new(*ty, mode)?)?
+            store.add_memory(LinearMemory::new(*ty, &store.engine)?)?
         };
         spaces.memories.push(ptr.as_ptr());
     }

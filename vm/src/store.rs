@@ -138,6 +138,13 @@ impl StoreOpaque {
         }
     }
 
+    /// Gives the stack to the next store.
+    fn release(&mut self) {
+        if let Some(stack) = self.stack.take() {
+            self.engine.pool().put_stack(stack);
+        }
+    }
+
     /// Refuses handles of other stores.
     pub(crate) fn check(&self, id: StoreId) -> Result<()> {
         if self.id == id { Ok(()) } else { Err(Error::api("a handle was used with a store it does not belong to")) }
@@ -258,7 +265,8 @@ impl<T: 'static> Store<T> {
         // SAFETY: `inner` came from `Box::leak`; `self` is forgotten, so it is freed once.
         let inner = unsafe { Box::from_raw(self.inner.as_ptr()) };
         std::mem::forget(self);
-        let StoreInner { opaque, data } = *inner;
+        let StoreInner { mut opaque, data } = *inner;
+        opaque.release();
         drop(opaque);
         data
     }
@@ -305,7 +313,8 @@ impl<T: 'static> Store<T> {
 impl<T: 'static> Drop for Store<T> {
     fn drop(&mut self) {
         // SAFETY: `inner` came from `Box::leak` and is freed once.
-        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+        let mut inner = unsafe { Box::from_raw(self.inner.as_ptr()) };
+        inner.opaque.release();
     }
 }
 

@@ -37,6 +37,8 @@ pub enum TrapKind {
     NullFunctionReference,
     /// `throw_ref` of null.
     NullExceptionReference,
+    /// More exceptions are referred to than a store keeps.
+    TooManyExceptions,
     /// An exception that nobody caught.
     UncaughtException,
     /// The store's fuel is used up.
@@ -47,7 +49,7 @@ pub enum TrapKind {
     DeadlineExceeded,
     /// A function whose body is not valid was called; only with deferred validation.
     InvalidFunction,
-    /// A function that uses instructions this version cannot run was called.
+    /// An instruction that this version cannot run was reached.
     UnsupportedInstruction,
     /// An imported function that nobody provided was called.
     UnknownImport,
@@ -72,6 +74,7 @@ impl TrapKind {
             TrapKind::NullReference => "null reference",
             TrapKind::NullFunctionReference => "null function reference",
             TrapKind::NullExceptionReference => "null exception reference",
+            TrapKind::TooManyExceptions => "too many exceptions",
             TrapKind::UncaughtException => "uncaught exception",
             TrapKind::OutOfFuel => "all fuel consumed",
             TrapKind::Interrupted => "interrupted",

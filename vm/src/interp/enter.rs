@@ -56,7 +56,10 @@ pub(crate) unsafe fn invoke(
 /// Where a new frame can begin: behind everything of the guest calls that are going on.
 fn frame_base(store: &mut StoreOpaque) -> Result<*mut Slot> {
     if store.stack.is_none() {
-        let stack = ValueStack::new(store.engine.config().max_stack)?;
+        let stack = match store.engine.pool().take_stack() {
+            Some(s) => s,
+            None => ValueStack::new(store.engine.config().max_stack)?,
+        };
         store.vm.stack_limit = stack.limit();
         store.stack = Some(stack);
     }

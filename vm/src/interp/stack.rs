@@ -17,6 +17,9 @@ use crate::sys::Mapping;
 /// Slots behind the limit: more than the parameters and results of any function (1,000 values each).
 const RED_ZONE: usize = 8192;
 
+/// Bytes of a stack that stay mapped between two uses.
+const KEPT: usize = 64 << 10;
+
 /// A stack of slots.
 pub(crate) struct ValueStack {
     mapping: Mapping,
@@ -29,6 +32,10 @@ impl ValueStack {
         let mapping = Mapping::reserve(total).and_then(|mut m| m.make_accessible(total).map(|()| m));
         let mapping = mapping.map_err(|e| Error::limit(format!("cannot map a guest stack of {bytes} bytes: {e}")))?;
         Ok(ValueStack { mapping })
+    }
+    /// Gives back what deep recursion has touched.
+    pub(crate) fn trim(&mut self) -> std::io::Result<()> {
+        self.mapping.discard(KEPT)
     }
     /// The first slot.
     pub(crate) fn base(&self) -> *mut Slot {

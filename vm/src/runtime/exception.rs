@@ -5,6 +5,9 @@
 
 use crate::store::TagData;
 
+/// How many exceptions a store may refer to: what bounds the memory of a guest that collects references.
+const MAX_EXCEPTIONS: usize = 1 << 21;
+
 /// A thrown exception.
 pub(crate) struct Exception {
     pub(crate) tag: *const TagData,
@@ -20,14 +23,17 @@ pub(crate) struct ExceptionList {
 }
 
 impl ExceptionList {
-    /// Adds an exception; answers the reference to it.
-    pub(crate) fn add(&mut self, e: Exception) -> u64 {
+    /// Adds an exception; answers the reference to it, or `None` when the guest refers to too many.
+    pub(crate) fn add(&mut self, e: Exception) -> Option<u64> {
         if let Some(i) = self.free.pop() {
             self.entries[i as usize] = Some(e);
-            return u64::from(i) + 1;
+            return Some(u64::from(i) + 1);
+        }
+        if self.entries.len() == MAX_EXCEPTIONS {
+            return None;
         }
         self.entries.push(Some(e));
-        self.entries.len() as u64
+        Some(self.entries.len() as u64)
     }
     /// The exception behind a reference that is not null.
     pub(crate) fn get(&self, reference: u64) -> &Exception {

@@ -15,8 +15,10 @@ use super::context::VmMemory;
 use super::parking::ParkingLot;
 use crate::config::MemoryMode;
 use crate::error::{Error, Result};
+use super::pool::Pool;
+use crate::engine::Engine;
 use crate::sys::{Mapping, guards_available};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wasm::MemoryType;
 
@@ -35,6 +37,7 @@ pub(crate) struct LinearMemory {
     /// Greatest length in bytes, from the type.
     max_bytes: u64,
     mapping: Mutex<Mapping>,
+    pool: Arc<Pool>,
     pub(crate) parking: ParkingLot,
 }
 
@@ -54,26 +57,30 @@ impl LinearMemory {
     ///
     /// # Errors
     /// When the initial size cannot be had.
-    pub(crate) fn new(ty: MemoryType, mode: MemoryMode) -> Result<LinearMemory> {
+    pub(crate) fn new(ty: MemoryType, engine: &Engine) -> Result<LinearMemory> {
+        let mode = engine.config().memory_mode;
         let page = 1u64 << ty.page_size_log2;
         let min = ty.min.checked_mul(page).filter(|&n| n <= MAX_BYTES).ok_or_else(|| too_large(ty.min))?;
         let max_pages = ty.max.unwrap_or(u64::MAX).min(ty.absolute_max_pages());
         let max_bytes = max_pages.saturating_mul(page).min(MAX_BYTES);
         let guard = mode == MemoryMode::Auto && Self::can_guard(&ty) && guards_available();
-        let reserved = if guard { Mapping::reserve(GUARDED_RESERVATION).ok() } else { None };
+        let pooled = || engine.pool().take_reservation();
+        let reserved =
+            if guard { pooled().or_else(|| Mapping::reserve(GUARDED_RESERVATION).ok()) } else { None };
         let guarded = reserved.is_some();
         let mut mapping = match reserved {
             Some(m) => m,
             None if ty.shared => Mapping::reserve(max_bytes as usize).map_err(|e| cannot_map(max_bytes, &e))?,
             None => Mapping::reserve(min as usize).map_err(|e| cannot_map(min, &e))?,
         };
-        mapping.make_accessible(min as usize).map_err(|e| cannot_map(min, &e))?;
+        mapping.set_accessible(min as usize).map_err(|e| cannot_map(min, &e))?;
         Ok(LinearMemory {
             vm: VmMemory { base: mapping.base(), len: AtomicUsize::new(min as usize) },
             ty,
             guarded,
             max_bytes,
             mapping: Mutex::new(mapping),
+            pool: engine.pool().clone(),
             parking: ParkingLot::default(),
         })
     }
@@ -119,6 +126,15 @@ impl LinearMemory {
             }
             (*this).vm.len.store(bytes as usize, Ordering::Release);
             Some(old_pages)
+        }
+    }
+}
+
+impl Drop for LinearMemory {
+    fn drop(&mut self) {
+        if self.guarded {
+            let mapping = self.mapping.get_mut().unwrap_or_else(|e| e.into_inner());
+            self.pool.put_reservation(std::mem::replace(mapping, Mapping::empty()));
         }
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod context;
 pub(crate) mod exception;
 pub(crate) mod memory;
 pub(crate) mod parking;
+pub(crate) mod pool;
 pub(crate) mod table;

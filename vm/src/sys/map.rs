@@ -31,11 +31,16 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    /// A mapping of nothing.
+    pub(crate) fn empty() -> Mapping {
+        Mapping { base: NonNull::dangling(), reserved: 0, accessible: 0 }
+    }
+
     /// Reserves `reserved` bytes (rounded up to pages) that fault on every access.
     pub(crate) fn reserve(reserved: usize) -> io::Result<Mapping> {
         let reserved = round_up(reserved).ok_or_else(too_large)?;
         if reserved == 0 {
-            return Ok(Mapping { base: NonNull::dangling(), reserved: 0, accessible: 0 });
+            return Ok(Mapping::empty());
         }
         // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
         let base = unsafe {
@@ -83,6 +88,35 @@ impl Mapping {
         }
         self.accessible = want;
         Ok(())
+    }
+
+    /// Makes exactly the first `bytes` (rounded up to pages) accessible.
+    pub(crate) fn set_accessible(&mut self, bytes: usize) -> io::Result<()> {
+        let want = round_up(bytes).filter(|&n| n <= self.reserved).ok_or_else(too_large)?;
+        if want < self.accessible {
+            // SAFETY: the range lies within this mapping, which nobody else owns.
+            let rc = unsafe {
+                libc::mprotect(self.base.as_ptr().add(want).cast(), self.accessible - want, libc::PROT_NONE)
+            };
+            if rc != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            self.accessible = want;
+        }
+        self.make_accessible(want)
+    }
+
+    /// Gives the memory behind the first `keep` accessible bytes back: it reads as zeros from now on.
+    pub(crate) fn discard(&mut self, keep: usize) -> io::Result<()> {
+        let keep = round_up(keep).ok_or_else(too_large)?;
+        if keep >= self.accessible {
+            return Ok(());
+        }
+        // SAFETY: the range lies within this mapping, which nobody else uses now.
+        let rc = unsafe {
+            libc::madvise(self.base.as_ptr().add(keep).cast(), self.accessible - keep, libc::MADV_DONTNEED)
+        };
+        if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Grows to `bytes`, all accessible; the range may move, so no pointer into it may be kept across the call.

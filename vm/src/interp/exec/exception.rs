@@ -71,6 +71,9 @@ handler! {
     /// Throws an exception of tag a:b with values from slot x on.
     pub(crate) fn throw(s) {
         s.r = make(s.ip, s.fp, s.ctx);
+        if s.r == 0 {
+            return s.trap(TrapKind::TooManyExceptions);
+        }
         s.leave(throw_handle)
     }
 }
@@ -87,7 +90,7 @@ handler! {
     }
 }
 
-/// Makes the exception of a `throw`.
+/// Makes the exception of a `throw`; zero when there are too many.
 #[cold]
 #[inline(never)]
 unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
@@ -97,7 +100,7 @@ unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
         let tag = d.tag((*ip).ab());
         let slots = d.module.func_type((*tag).ty).param_slots() as usize;
         let values = std::slice::from_raw_parts(fp.add((*ip).x as usize), slots);
-        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() })
+        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() }).unwrap_or(0)
     }
 }
 
