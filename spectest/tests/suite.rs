@@ -70,7 +70,11 @@ fn suites() -> Vec<Suite> {
         .iter()
         // Not finished, and part of no version.
         .filter(|p| **p != Proposal::CustomDescriptors)
-        .map(|p| Suite { name: <&str>::from(*p), features: proposal_features(*p), scripts: proposal(p).map(Script::from).collect() });
+        .map(|p| Suite {
+            name: <&str>::from(*p),
+            features: proposal_features(*p),
+            scripts: proposal(p).map(Script::from).collect(),
+        });
     let own = OWN.map(|(name, text)| Script { name: name.into(), file: format!("wast/{name}.wast"), text });
     versions.chain(proposals).chain([Suite { name: "own", features: all, scripts: own.into() }]).collect()
 }

@@ -24,7 +24,13 @@ impl Engine {
     /// # Errors
     /// When the settings cannot be met.
     pub fn new(config: &Config) -> Result<Engine> {
-        Ok(Engine { inner: Arc::new(EngineInner { config: config.clone(), types: TypeRegistry::default(), pool: Arc::default() }) })
+        Ok(Engine {
+            inner: Arc::new(EngineInner {
+                config: config.clone(),
+                types: TypeRegistry::default(),
+                pool: Arc::default(),
+            }),
+        })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -44,6 +50,12 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Engine { inner: Arc::new(EngineInner { config: Config::default(), types: TypeRegistry::default(), pool: Arc::default() }) }
+        Engine {
+            inner: Arc::new(EngineInner {
+                config: Config::default(),
+                types: TypeRegistry::default(),
+                pool: Arc::default(),
+            }),
+        }
     }
 }

@@ -110,9 +110,7 @@ impl InstanceData {
         unsafe {
             let non_null = |p: *mut InstanceData| NonNull::new_unchecked((*p).func_ref(index).cast_mut());
             match kind {
-                ExternKind::Func => {
-                    Func { store: id, ptr: non_null((&raw const *self).cast_mut()) }.into()
-                }
+                ExternKind::Func => Func { store: id, ptr: non_null((&raw const *self).cast_mut()) }.into(),
                 ExternKind::Table => Table { store: id, ptr: NonNull::new_unchecked(self.tables[i]) }.into(),
                 ExternKind::Memory => {
                     let ptr = NonNull::new_unchecked(self.memories[i]);
@@ -122,9 +120,7 @@ impl InstanceData {
                         None => Memory { store: id, ptr }.into(),
                     }
                 }
-                ExternKind::Global => {
-                    Global { store: id, ptr: NonNull::new_unchecked(self.globals[i]).cast() }.into()
-                }
+                ExternKind::Global => Global { store: id, ptr: NonNull::new_unchecked(self.globals[i]).cast() }.into(),
                 ExternKind::Tag => Tag { store: id, ptr: NonNull::new_unchecked(self.tags[i]) }.into(),
             }
         }
@@ -365,7 +361,9 @@ fn link(store: &mut StoreOpaque, module: &Module, offered: &[Extern]) -> Result<
                 // SAFETY: the memory belongs to the store.
                 let have = unsafe { m.ptr.as_ref() };
                 if !memory_fits(have, &want) {
-                    return Err(wrong(crate::ExternType::Memory(MemoryType { min: have.pages(), ..have.ty }).to_string()));
+                    return Err(wrong(
+                        crate::ExternType::Memory(MemoryType { min: have.pages(), ..have.ty }).to_string(),
+                    ));
                 }
                 spaces.memories.push(m.ptr.as_ptr());
             }

@@ -223,7 +223,9 @@ impl<T: 'static> Linker<T> {
             }
             let RawImport::Func(type_id) = import.ty else {
                 let (m, n) = (&import.module, &import.name);
-                return Err(Error::link(format!("unknown import `{m}` `{n}`: it is no function, so nothing can stand in")));
+                return Err(Error::link(format!(
+                    "unknown import `{m}` `{n}`: it is no function, so nothing can stand in"
+                )));
             };
             let ty = module.func_type(type_id);
             let call = make(&import.module, &import.name, &ty);

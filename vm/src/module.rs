@@ -134,7 +134,11 @@ impl Module {
             (0..count).try_for_each(|f| check(&mut allocs, f))
         } else {
             let errors = (0..count).into_par_iter().with_min_len(32);
-            errors.map_init(FuncValidatorAllocations::default, check).filter_map(Result::err).min_by_key(|e| e.0).map_or(Ok(()), Err)
+            errors
+                .map_init(FuncValidatorAllocations::default, check)
+                .filter_map(Result::err)
+                .min_by_key(|e| e.0)
+                .map_or(Ok(()), Err)
         };
         outcome.map_err(|e| e.1)
     }

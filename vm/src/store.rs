@@ -151,7 +151,13 @@ impl StoreOpaque {
     }
 
     /// Makes a reference to a host function; the store keeps the function alive.
-    pub(crate) fn add_host_func(&mut self, host: Arc<HostFunc>, type_id: TypeId, params: u32, results: u32) -> NonNull<VmFuncRef> {
+    pub(crate) fn add_host_func(
+        &mut self,
+        host: Arc<HostFunc>,
+        type_id: TypeId,
+        params: u32,
+        results: u32,
+    ) -> NonNull<VmFuncRef> {
         let func_ref = VmFuncRef {
             cell: std::ptr::null(),
             context: std::ptr::null_mut(),

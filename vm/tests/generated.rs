@@ -206,7 +206,9 @@ fn run(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
         for (name, item) in exports {
             let Extern::Func(f) = item else { continue };
             let ty = f.ty(&store);
-            let Some(args) = ty.params.iter().map(|&t| value(&mut rng, t)).collect::<Option<Vec<_>>>() else { continue };
+            let Some(args) = ty.params.iter().map(|&t| value(&mut rng, t)).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
             let mut results = vec![Val::I32(0); ty.results.len()];
             log.push(format!("call {name}"));
             match f.call(&mut store, &args, &mut results) {

@@ -381,9 +381,7 @@ fn val_type(v: wasmparser::ValType, heap: &dyn Fn(wasmparser::HeapType) -> HeapT
         wasmparser::ValType::F32 => ValType::F32,
         wasmparser::ValType::F64 => ValType::F64,
         wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(r) => {
-            ValType::Ref(RefType { nullable: r.is_nullable(), heap: heap(r.heap_type()) })
-        }
+        wasmparser::ValType::Ref(r) => ValType::Ref(RefType { nullable: r.is_nullable(), heap: heap(r.heap_type()) }),
     }
 }
 

@@ -170,11 +170,7 @@ mod tests {
     fn recursive_groups_are_told_apart_by_their_shape() {
         let r = TypeRegistry::default();
         let own = ValType::Ref(RefType { nullable: true, heap: HeapType::InGroup(0) });
-        let sub = |t: ValType| SubType {
-            is_final: true,
-            supertype: None,
-            composite: CompositeType::Func(func(&[t])),
-        };
+        let sub = |t: ValType| SubType { is_final: true, supertype: None, composite: CompositeType::Func(func(&[t])) };
         let a = r.intern_group(vec![sub(own)]);
         assert_eq!(a, r.intern_group(vec![sub(own)]));
         let outer = ValType::Ref(RefType { nullable: true, heap: HeapType::Concrete(a) });

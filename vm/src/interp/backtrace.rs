@@ -87,8 +87,7 @@ pub(super) unsafe fn capture(store: &mut StoreOpaque, base: *mut Slot, depth: us
 /// The frame's context must be a live instance's.
 unsafe fn describe(f: RawFrame) -> Frame {
     // SAFETY: the caller's contract.
-    let (module, guarded) =
-        unsafe { (&(*f.context.cast::<InstanceData>()).module, !(*f.context).mem0_base.is_null()) };
+    let (module, guarded) = unsafe { (&(*f.context.cast::<InstanceData>()).module, !(*f.context).mem0_base.is_null()) };
     let func_index = f.own_func + module.inner.raw.imported_funcs();
     Frame {
         module_name: module.name().map(Into::into),

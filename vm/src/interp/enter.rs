@@ -160,4 +160,3 @@ unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) ->
         Err(error)
     }
 }
-

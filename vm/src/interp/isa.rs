@@ -2,8 +2,8 @@
 //! its forms, and how to print it. Translator, printer and checks derive from it.
 
 use super::dispatch::{Class, Handler, Reg};
-use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
 use super::exec::chain::{self, chains};
+use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
 use super::exec::{access, atomic, bulk, call, control, exception, memory, num, vector};
 use super::simd::ops::*;
 
@@ -157,31 +157,33 @@ macro_rules! unary_infos {
 
 /// Scalar accesses: `WebAssembly name, checked name, access`.
 macro_rules! accesses {
-    ($m:ident) => { $m! {
-        load I32Load I32LoadChecked A32;
-        load I64Load I64LoadChecked A64;
-        load F32Load F32LoadChecked AF32;
-        load F64Load F64LoadChecked AF64;
-        load I32Load8S I32Load8SChecked A32I8;
-        load I32Load8U I32Load8UChecked A32U8;
-        load I32Load16S I32Load16SChecked A32I16;
-        load I32Load16U I32Load16UChecked A32U16;
-        load I64Load8S I64Load8SChecked A64I8;
-        load I64Load8U I64Load8UChecked A64U8;
-        load I64Load16S I64Load16SChecked A64I16;
-        load I64Load16U I64Load16UChecked A64U16;
-        load I64Load32S I64Load32SChecked A64I32;
-        load I64Load32U I64Load32UChecked A64U32;
-        store I32Store I32StoreChecked A32;
-        store I64Store I64StoreChecked A64;
-        store F32Store F32StoreChecked AF32;
-        store F64Store F64StoreChecked AF64;
-        store I32Store8 I32Store8Checked A32U8;
-        store I32Store16 I32Store16Checked A32U16;
-        store I64Store8 I64Store8Checked A64U8;
-        store I64Store16 I64Store16Checked A64U16;
-        store I64Store32 I64Store32Checked A64U32;
-    } };
+    ($m:ident) => {
+        $m! {
+            load I32Load I32LoadChecked A32;
+            load I64Load I64LoadChecked A64;
+            load F32Load F32LoadChecked AF32;
+            load F64Load F64LoadChecked AF64;
+            load I32Load8S I32Load8SChecked A32I8;
+            load I32Load8U I32Load8UChecked A32U8;
+            load I32Load16S I32Load16SChecked A32I16;
+            load I32Load16U I32Load16UChecked A32U16;
+            load I64Load8S I64Load8SChecked A64I8;
+            load I64Load8U I64Load8UChecked A64U8;
+            load I64Load16S I64Load16SChecked A64I16;
+            load I64Load16U I64Load16UChecked A64U16;
+            load I64Load32S I64Load32SChecked A64I32;
+            load I64Load32U I64Load32UChecked A64U32;
+            store I32Store I32StoreChecked A32;
+            store I64Store I64StoreChecked A64;
+            store F32Store F32StoreChecked AF32;
+            store F64Store F64StoreChecked AF64;
+            store I32Store8 I32Store8Checked A32U8;
+            store I32Store16 I32Store16Checked A32U16;
+            store I64Store8 I64Store8Checked A64U8;
+            store I64Store16 I64Store16Checked A64U16;
+            store I64Store32 I64Store32Checked A64U32;
+        }
+    };
 }
 pub(crate) use accesses;
 
@@ -359,9 +361,8 @@ pub(crate) mod ops {
     }
 
     /// Comparisons that can end a counted loop, in the order of the forms of `AddBranch`.
-    pub(crate) static COUNTING: [Op; 10] = [
-        &BrI32Eq, &BrI32Ne, &BrI32LtS, &BrI32LtU, &BrI32GtS, &BrI32GtU, &BrI32LeS, &BrI32LeU, &BrI32GeS, &BrI32GeU,
-    ];
+    pub(crate) static COUNTING: [Op; 10] =
+        [&BrI32Eq, &BrI32Ne, &BrI32LtS, &BrI32LtU, &BrI32GtS, &BrI32GtU, &BrI32LeS, &BrI32LeU, &BrI32GeS, &BrI32GeU];
 
     macro_rules! unary { ($($t:tt)*) => { vector_infos! { "ab" V128 UNARY: $($t)* } } }
     macro_rules! binary { ($($t:tt)*) => { vector_infos! { "abc" V128 BINARY: $($t)* } } }

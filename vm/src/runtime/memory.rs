@@ -13,13 +13,13 @@
 
 use super::context::VmMemory;
 use super::parking::ParkingLot;
-use crate::config::MemoryMode;
-use crate::error::{Error, Result};
 use super::pool::Pool;
+use crate::config::MemoryMode;
 use crate::engine::Engine;
+use crate::error::{Error, Result};
 use crate::sys::{Mapping, guards_available};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use wasm::MemoryType;
 
 /// Greatest number of bytes an access can end behind the base: index, offset, and the width of a v128.
@@ -65,8 +65,7 @@ impl LinearMemory {
         let max_bytes = max_pages.saturating_mul(page).min(MAX_BYTES);
         let guard = mode == MemoryMode::Auto && Self::can_guard(&ty) && guards_available();
         let pooled = || engine.pool().take_reservation();
-        let reserved =
-            if guard { pooled().or_else(|| Mapping::reserve(GUARDED_RESERVATION).ok()) } else { None };
+        let reserved = if guard { pooled().or_else(|| Mapping::reserve(GUARDED_RESERVATION).ok()) } else { None };
         let guarded = reserved.is_some();
         let mut mapping = match reserved {
             Some(m) => m,

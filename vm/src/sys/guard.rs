@@ -43,7 +43,6 @@ impl Guarded {
     }
 }
 
-
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod imp {
     use super::{Guarded, Outcome};
@@ -198,11 +197,7 @@ mod imp {
     /// # Safety
     /// `f(arg)` must be sound to call, and sound to abandon at any guest memory access for whose faults the
     /// record's check answers true.
-    pub(crate) unsafe fn guarded_call(
-        f: unsafe extern "C" fn(*mut u8),
-        arg: *mut u8,
-        record: &mut Guarded,
-    ) -> Outcome {
+    pub(crate) unsafe fn guarded_call(f: unsafe extern "C" fn(*mut u8), arg: *mut u8, record: &mut Guarded) -> Outcome {
         let outer = CURRENT.with(Cell::get);
         record.outer = outer;
         CURRENT.with(|c| c.set(record));

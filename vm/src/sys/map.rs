@@ -95,9 +95,8 @@ impl Mapping {
         let want = round_up(bytes).filter(|&n| n <= self.reserved).ok_or_else(too_large)?;
         if want < self.accessible {
             // SAFETY: the range lies within this mapping, which nobody else owns.
-            let rc = unsafe {
-                libc::mprotect(self.base.as_ptr().add(want).cast(), self.accessible - want, libc::PROT_NONE)
-            };
+            let rc =
+                unsafe { libc::mprotect(self.base.as_ptr().add(want).cast(), self.accessible - want, libc::PROT_NONE) };
             if rc != 0 {
                 return Err(io::Error::last_os_error());
             }
@@ -113,9 +112,8 @@ impl Mapping {
             return Ok(());
         }
         // SAFETY: the range lies within this mapping, which nobody else uses now.
-        let rc = unsafe {
-            libc::madvise(self.base.as_ptr().add(keep).cast(), self.accessible - keep, libc::MADV_DONTNEED)
-        };
+        let rc =
+            unsafe { libc::madvise(self.base.as_ptr().add(keep).cast(), self.accessible - keep, libc::MADV_DONTNEED) };
         if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

@@ -42,7 +42,12 @@ pub(crate) enum Expr {
     /// Statements in the midst of an expression, operands of outer expressions still on the stack.
     Seq(Vec<Stmt>, Box<Expr>),
     /// A value branches out of nested blocks by a `br_table`; behind each an operation with a constant follows.
-    Switch { ty: Ty, value: Box<Expr>, index: Box<Expr>, steps: Vec<(&'static BinaryOp, u64)> },
+    Switch {
+        ty: Ty,
+        value: Box<Expr>,
+        index: Box<Expr>,
+        steps: Vec<(&'static BinaryOp, u64)>,
+    },
     /// An i32 into a vector's lane and out again.
     ThroughVector(Box<Expr>),
 }

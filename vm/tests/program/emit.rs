@@ -5,9 +5,9 @@
 use crate::ast::{Access, End, Expr, Function, Loop, Program, Shape, Stmt, Ty};
 use std::borrow::Cow;
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection, FunctionSection,
-    GlobalSection, GlobalType, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, MemorySection, MemoryType, Module, RefType,
-    TableSection, TableType, TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection,
+    FunctionSection, GlobalSection, GlobalType, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, MemorySection,
+    MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
 };
 
 fn val_type(ty: Ty) -> ValType {
@@ -67,7 +67,8 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
 fn function(f: &Function) -> wasm_encoder::Function {
     let own = f.locals[f.params.len()..].iter().map(|&t| (1, val_type(t)));
     let vectors = (f.vectors > 0).then_some((f.vectors, ValType::V128));
-    let mut e = Emitter { out: wasm_encoder::Function::new(own.chain(vectors).collect::<Vec<_>>()), labels: Vec::new() };
+    let mut e =
+        Emitter { out: wasm_encoder::Function::new(own.chain(vectors).collect::<Vec<_>>()), labels: Vec::new() };
     e.body(&f.body);
     match &f.end {
         End::Values(values) => e.all(values),

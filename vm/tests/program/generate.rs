@@ -10,15 +10,54 @@ use crate::support::Rng;
 use wasm_encoder::Instruction;
 
 const INTS: [i64; 34] = [
-    0, 1, -1, 2, 3, 4, 5, 7, 8, 10, 16, 31, 32, 33, 63, 64, 100, 127, 128, -128, -129, 255, 256, 4095, 32767, 32768, -32768,
-    -32769, 65535, 65536, 0x7fff_ffff, -0x8000_0000, 0x1234_5678, -100,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    10,
+    16,
+    31,
+    32,
+    33,
+    63,
+    64,
+    100,
+    127,
+    128,
+    -128,
+    -129,
+    255,
+    256,
+    4095,
+    32767,
+    32768,
+    -32768,
+    -32769,
+    65535,
+    65536,
+    0x7fff_ffff,
+    -0x8000_0000,
+    0x1234_5678,
+    -100,
 ];
 const WIDE: [i64; 10] = [
-    0x8000_0000, -0x8000_0001, 0xffff_ffff, 0x1_0000_0000, 0x7fff_ffff_ffff, i64::MAX, i64::MIN, 0x0123_4567_89ab_cdef,
-    -0x1_0000_0000, 0x8000_0000_0000,
+    0x8000_0000,
+    -0x8000_0001,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x7fff_ffff_ffff,
+    i64::MAX,
+    i64::MIN,
+    0x0123_4567_89ab_cdef,
+    -0x1_0000_0000,
+    0x8000_0000_0000,
 ];
-const FLOATS: [f64; 14] =
-    [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.25, -7.75, 100.0, 1e-3, 65536.0, 1e10, -2147483648.0, 0.1];
+const FLOATS: [f64; 14] = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.25, -7.75, 100.0, 1e-3, 65536.0, 1e10, -2147483648.0, 0.1];
 const OFFSETS: [u32; 14] = [0, 0, 0, 0, 1, 4, 8, 16, 100, 2047, 4095, 8191, 8192, 32767];
 const FAR_OFFSETS: [u32; 6] = [32768, 60000, 65528, 65535, 65536, u32::MAX];
 
@@ -344,7 +383,11 @@ impl Generator<'_> {
                 Stmt::SetGlobal(i as u32, self.expr(TYPES[i], 3))
             }
             40..54 => self.store(),
-            54..61 => Stmt::If(self.condition(2), self.statements(3), if self.rng.chance(50) { self.statements(3) } else { vec![] }),
+            54..61 => Stmt::If(
+                self.condition(2),
+                self.statements(3),
+                if self.rng.chance(50) { self.statements(3) } else { vec![] },
+            ),
             61..65 => {
                 let label = self.label();
                 self.labels.push((label, None));
@@ -398,7 +441,8 @@ impl Generator<'_> {
             2..5 => {
                 // Read, modify, write.
                 let whole = Access { signed: false, ..access };
-                let ops: Vec<&'static BinaryOp> = binaries().iter().filter(|o| o.ty == ty && o.to == ty).take(4).collect();
+                let ops: Vec<&'static BinaryOp> =
+                    binaries().iter().filter(|o| o.ty == ty && o.to == ty).take(4).collect();
                 let load = Expr::Load(whole, Box::new(plain(&address)), offset);
                 Expr::Binary(*self.rng.pick(&ops), Box::new(load), Box::new(self.expr(ty, 1)))
             }

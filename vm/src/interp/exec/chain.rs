@@ -61,60 +61,74 @@ impl<C: Chain> Forms<C> {
     /// First operand (slot, accumulator), second (slot, immediate), third (slot, immediate, slot with the first result to
     /// its right), destination.
     pub(crate) const ALL: &'static [Handler] = &[
-        chain::<C, Mem, Mem, Mem, Acc, false>, chain::<C, Mem, Mem, Mem, Mem, false>,
-        chain::<C, Mem, Mem, Imm, Acc, false>, chain::<C, Mem, Mem, Imm, Mem, false>,
-        chain::<C, Mem, Mem, Mem, Acc, true>, chain::<C, Mem, Mem, Mem, Mem, true>,
-        chain::<C, Mem, Imm, Mem, Acc, false>, chain::<C, Mem, Imm, Mem, Mem, false>,
-        chain::<C, Mem, Imm, Imm, Acc, false>, chain::<C, Mem, Imm, Imm, Mem, false>,
-        chain::<C, Mem, Imm, Mem, Acc, true>, chain::<C, Mem, Imm, Mem, Mem, true>,
-        chain::<C, Acc, Mem, Mem, Acc, false>, chain::<C, Acc, Mem, Mem, Mem, false>,
-        chain::<C, Acc, Mem, Imm, Acc, false>, chain::<C, Acc, Mem, Imm, Mem, false>,
-        chain::<C, Acc, Mem, Mem, Acc, true>, chain::<C, Acc, Mem, Mem, Mem, true>,
-        chain::<C, Acc, Imm, Mem, Acc, false>, chain::<C, Acc, Imm, Mem, Mem, false>,
-        chain::<C, Acc, Imm, Imm, Acc, false>, chain::<C, Acc, Imm, Imm, Mem, false>,
-        chain::<C, Acc, Imm, Mem, Acc, true>, chain::<C, Acc, Imm, Mem, Mem, true>,
+        chain::<C, Mem, Mem, Mem, Acc, false>,
+        chain::<C, Mem, Mem, Mem, Mem, false>,
+        chain::<C, Mem, Mem, Imm, Acc, false>,
+        chain::<C, Mem, Mem, Imm, Mem, false>,
+        chain::<C, Mem, Mem, Mem, Acc, true>,
+        chain::<C, Mem, Mem, Mem, Mem, true>,
+        chain::<C, Mem, Imm, Mem, Acc, false>,
+        chain::<C, Mem, Imm, Mem, Mem, false>,
+        chain::<C, Mem, Imm, Imm, Acc, false>,
+        chain::<C, Mem, Imm, Imm, Mem, false>,
+        chain::<C, Mem, Imm, Mem, Acc, true>,
+        chain::<C, Mem, Imm, Mem, Mem, true>,
+        chain::<C, Acc, Mem, Mem, Acc, false>,
+        chain::<C, Acc, Mem, Mem, Mem, false>,
+        chain::<C, Acc, Mem, Imm, Acc, false>,
+        chain::<C, Acc, Mem, Imm, Mem, false>,
+        chain::<C, Acc, Mem, Mem, Acc, true>,
+        chain::<C, Acc, Mem, Mem, Mem, true>,
+        chain::<C, Acc, Imm, Mem, Acc, false>,
+        chain::<C, Acc, Imm, Mem, Mem, false>,
+        chain::<C, Acc, Imm, Imm, Acc, false>,
+        chain::<C, Acc, Imm, Imm, Mem, false>,
+        chain::<C, Acc, Imm, Mem, Acc, true>,
+        chain::<C, Acc, Imm, Mem, Mem, true>,
     ];
 }
 
 /// `First Second: type between them`.
 macro_rules! chains {
-    ($m:ident) => { $m! {
-        I64ShrU I64Xor I64ShrUXor: i64;
-        I64Shl I64Xor I64ShlXor: i64;
-        I64Mul I64ShrU I64MulShrU: u64;
-        I64Mul I64Add I64MulAdd: i64;
-        I64ShrU I64And I64ShrUAnd: i64;
-        I64ShrU I64Add I64ShrUAdd: i64;
-        I64And I64Xor I64AndXor: i64;
-        I64And I64Or I64AndOr: i64;
-        I64And I64Add I64AndAdd: i64;
-        I64Add I64Rotl I64AddRotl: u64;
-        I64Shl I64Or I64ShlOr: i64;
-        I32Add I32Add I32AddAdd: i32;
-        I32Shl I32Add I32ShlAdd: i32;
-        I32ShrU I32And I32ShrUAnd: i32;
-        I32And I32Shl I32AndShl: i32;
-        I32Mul I32Add I32MulAdd: i32;
-        I32ShrU I32Add I32ShrUAdd: i32;
-        I32Rotl I32Xor I32RotlXor: i32;
-        I32Xor I32Add I32XorAdd: i32;
-        I32ShrU I32Xor I32ShrUXor: i32;
-        I32Xor I32And I32XorAnd: i32;
-        I32And I32Xor I32AndXor: i32;
-        I32And I32Add I32AndAdd: i32;
-        I32Add I32And I32AddAnd: i32;
-        I32Xor I32Rotl I32XorRotl: u32;
-        I32Shl I32Or I32ShlOr: i32;
-        I32And I32Or I32AndOr: i32;
-        I32Sub I32And I32SubAnd: i32;
-        F64Mul F64Add F64MulAdd: f64;
-        F64Mul F64Sub F64MulSub: f64;
-        F64Mul F64Mul F64MulMul: f64;
-        F64Sub F64Add F64SubAdd: f64;
-        F64Add F64Add F64AddAdd: f64;
-        F32Mul F32Add F32MulAdd: f32;
-        F32Mul F32Sub F32MulSub: f32;
-    } };
+    ($m:ident) => {
+        $m! {
+            I64ShrU I64Xor I64ShrUXor: i64;
+            I64Shl I64Xor I64ShlXor: i64;
+            I64Mul I64ShrU I64MulShrU: u64;
+            I64Mul I64Add I64MulAdd: i64;
+            I64ShrU I64And I64ShrUAnd: i64;
+            I64ShrU I64Add I64ShrUAdd: i64;
+            I64And I64Xor I64AndXor: i64;
+            I64And I64Or I64AndOr: i64;
+            I64And I64Add I64AndAdd: i64;
+            I64Add I64Rotl I64AddRotl: u64;
+            I64Shl I64Or I64ShlOr: i64;
+            I32Add I32Add I32AddAdd: i32;
+            I32Shl I32Add I32ShlAdd: i32;
+            I32ShrU I32And I32ShrUAnd: i32;
+            I32And I32Shl I32AndShl: i32;
+            I32Mul I32Add I32MulAdd: i32;
+            I32ShrU I32Add I32ShrUAdd: i32;
+            I32Rotl I32Xor I32RotlXor: i32;
+            I32Xor I32Add I32XorAdd: i32;
+            I32ShrU I32Xor I32ShrUXor: i32;
+            I32Xor I32And I32XorAnd: i32;
+            I32And I32Xor I32AndXor: i32;
+            I32And I32Add I32AndAdd: i32;
+            I32Add I32And I32AddAnd: i32;
+            I32Xor I32Rotl I32XorRotl: u32;
+            I32Shl I32Or I32ShlOr: i32;
+            I32And I32Or I32AndOr: i32;
+            I32Sub I32And I32SubAnd: i32;
+            F64Mul F64Add F64MulAdd: f64;
+            F64Mul F64Sub F64MulSub: f64;
+            F64Mul F64Mul F64MulMul: f64;
+            F64Sub F64Add F64SubAdd: f64;
+            F64Add F64Add F64AddAdd: f64;
+            F32Mul F32Add F32MulAdd: f32;
+            F32Mul F32Sub F32MulSub: f32;
+        }
+    };
 }
 pub(crate) use chains;
 

@@ -63,7 +63,8 @@ impl Address for Absolute {
     }
 }
 
-/// Slot b plus slot c shifted left by the lowest three bits of d; the other bits of d are the offset.
+/// Slot b plus slot c times the low byte of d; the high byte of d is the offset. (A shift by a variable amount would need
+/// the register that holds the context.)
 pub(crate) struct Scaled;
 impl Address for Scaled {
     #[inline(always)]
@@ -86,9 +87,9 @@ unsafe fn scaled(s: &S, index: u32) -> u64 {
     // SAFETY: handlers' contract.
     unsafe {
         let i = s.inst();
-        let d = u32::from(i.d());
-        let sum = u32::from_slot(s.slot(i.b)).wrapping_add(index.wrapping_shl(d & 7));
-        u64::from(sum) + u64::from(d >> 3)
+        let scaled = index.wrapping_mul(u32::from(i.d_low()));
+        let sum = u32::from_slot(s.slot(i.b)).wrapping_add(scaled);
+        u64::from(sum) + u64::from(i.d_high())
     }
 }
 /// The slot plus the immediate, in 32 bits.
@@ -158,9 +159,8 @@ handler! {
 handler! {
     /// Value in a, address in b and c, offset in d.
     fn store_sum<X: Access, A: Address, V: StoreValue>(s) {
-        let i = *s.inst();
-        let at = A::get(&s, i.b);
-        X::store(s.mem, at, V::get::<X::R>(&s, i.a), s.ip as usize, s.fp as usize, s.ctx as usize);
+        let at = A::get(&s, s.inst().b);
+        X::store(s.mem, at, V::get::<X::R>(&s, s.inst().a), s.ip as usize, s.fp as usize, s.ctx as usize);
         s.next(1)
     }
 }
@@ -216,15 +216,24 @@ pub(crate) struct Forms<X>(PhantomData<X>);
 impl<X: Access> Forms<X> {
     /// Address in the order of [`crate::interp::isa::LoadForm`], then destination.
     pub(crate) const LOAD: &'static [Handler] = &[
-        load::<X, Mem, Acc>, load::<X, Mem, Mem>,
-        load::<X, Acc, Acc>, load::<X, Acc, Mem>,
-        load::<X, Sum, Acc>, load::<X, Sum, Mem>,
-        load::<X, SumAcc, Acc>, load::<X, SumAcc, Mem>,
-        load::<X, Absolute, Acc>, load::<X, Absolute, Mem>,
-        load::<X, Scaled, Acc>, load::<X, Scaled, Mem>,
-        load::<X, ScaledAcc, Acc>, load::<X, ScaledAcc, Mem>,
-        load::<X, Wrapped, Acc>, load::<X, Wrapped, Mem>,
-        load::<X, WrappedAcc, Acc>, load::<X, WrappedAcc, Mem>,
+        load::<X, Mem, Acc>,
+        load::<X, Mem, Mem>,
+        load::<X, Acc, Acc>,
+        load::<X, Acc, Mem>,
+        load::<X, Sum, Acc>,
+        load::<X, Sum, Mem>,
+        load::<X, SumAcc, Acc>,
+        load::<X, SumAcc, Mem>,
+        load::<X, Absolute, Acc>,
+        load::<X, Absolute, Mem>,
+        load::<X, Scaled, Acc>,
+        load::<X, Scaled, Mem>,
+        load::<X, ScaledAcc, Acc>,
+        load::<X, ScaledAcc, Mem>,
+        load::<X, Wrapped, Acc>,
+        load::<X, Wrapped, Mem>,
+        load::<X, WrappedAcc, Acc>,
+        load::<X, WrappedAcc, Mem>,
     ];
     /// Address and value, in the order of [`crate::interp::isa::StoreForm`].
     pub(crate) const STORE: &'static [Handler] = &[
@@ -244,8 +253,10 @@ impl<X: Access> Forms<X> {
     ];
     /// Address (slot, accumulator), then destination.
     pub(crate) const LOAD_CHECKED: &'static [Handler] = &[
-        load_checked::<X, Mem, Acc>, load_checked::<X, Mem, Mem>,
-        load_checked::<X, Acc, Acc>, load_checked::<X, Acc, Mem>,
+        load_checked::<X, Mem, Acc>,
+        load_checked::<X, Mem, Mem>,
+        load_checked::<X, Acc, Acc>,
+        load_checked::<X, Acc, Mem>,
     ];
     /// Value (slot, accumulator).
     pub(crate) const STORE_CHECKED: &'static [Handler] = &[store_checked::<X, Mem>, store_checked::<X, Acc>];
@@ -253,9 +264,8 @@ impl<X: Access> Forms<X> {
 
 handler! {
     fn v128_load<A: Address>(s) {
-        let i = *s.inst();
-        let to = s.slot(i.a).cast();
-        access::load_v128(s.mem, A::get(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize, to);
+        let to = s.slot(s.inst().a).cast();
+        access::load_v128(s.mem, A::get(&s, s.inst().b), s.ip as usize, s.fp as usize, s.ctx as usize, to);
         s.next(1)
     }
 }
@@ -263,9 +273,8 @@ handler! {
 handler! {
     /// Value in a, address in b (and c).
     fn v128_store<A: Address>(s) {
-        let i = *s.inst();
-        let from = s.slot(i.a).cast();
-        access::store_v128(s.mem, A::get(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize, from);
+        let from = s.slot(s.inst().a).cast();
+        access::store_v128(s.mem, A::get(&s, s.inst().b), s.ip as usize, s.fp as usize, s.ctx as usize, from);
         s.next(1)
     }
 }

@@ -145,17 +145,28 @@ pub(crate) struct Forms<O>(PhantomData<O>);
 impl<O: Binary> Forms<O> {
     /// In the order of [`Form::binary`](crate::interp::isa): pair, then destination.
     pub(crate) const BINARY: &'static [Handler] = &[
-        binary::<O, SS, Acc>, binary::<O, SS, Mem>,
-        binary::<O, RS, Acc>, binary::<O, RS, Mem>,
-        binary::<O, SR, Acc>, binary::<O, SR, Mem>,
-        binary::<O, SI, Acc>, binary::<O, SI, Mem>,
-        binary::<O, RI, Acc>, binary::<O, RI, Mem>,
-        binary::<O, IS, Acc>, binary::<O, IS, Mem>,
-        binary::<O, IR, Acc>, binary::<O, IR, Mem>,
-        binary::<O, SW, Acc>, binary::<O, SW, Mem>,
-        binary::<O, RW, Acc>, binary::<O, RW, Mem>,
-        binary::<O, WS, Acc>, binary::<O, WS, Mem>,
-        binary::<O, WR, Acc>, binary::<O, WR, Mem>,
+        binary::<O, SS, Acc>,
+        binary::<O, SS, Mem>,
+        binary::<O, RS, Acc>,
+        binary::<O, RS, Mem>,
+        binary::<O, SR, Acc>,
+        binary::<O, SR, Mem>,
+        binary::<O, SI, Acc>,
+        binary::<O, SI, Mem>,
+        binary::<O, RI, Acc>,
+        binary::<O, RI, Mem>,
+        binary::<O, IS, Acc>,
+        binary::<O, IS, Mem>,
+        binary::<O, IR, Acc>,
+        binary::<O, IR, Mem>,
+        binary::<O, SW, Acc>,
+        binary::<O, SW, Mem>,
+        binary::<O, RW, Acc>,
+        binary::<O, RW, Mem>,
+        binary::<O, WS, Acc>,
+        binary::<O, WS, Mem>,
+        binary::<O, WR, Acc>,
+        binary::<O, WR, Mem>,
     ];
     /// The same without 64-bit immediates.
     pub(crate) const BINARY_32: &'static [Handler] = Self::BINARY.split_at(14).0;
@@ -164,16 +175,26 @@ impl<O: Binary> Forms<O> {
 impl<O: Compare> Forms<O> {
     /// Pair (without immediates on the left), then negation, then direction.
     pub(crate) const BRANCH: &'static [Handler] = &[
-        compare_branch::<O, SS, false, false>, compare_branch::<O, SS, false, true>,
-        compare_branch::<O, SS, true, false>, compare_branch::<O, SS, true, true>,
-        compare_branch::<O, RS, false, false>, compare_branch::<O, RS, false, true>,
-        compare_branch::<O, RS, true, false>, compare_branch::<O, RS, true, true>,
-        compare_branch::<O, SR, false, false>, compare_branch::<O, SR, false, true>,
-        compare_branch::<O, SR, true, false>, compare_branch::<O, SR, true, true>,
-        compare_branch::<O, SI, false, false>, compare_branch::<O, SI, false, true>,
-        compare_branch::<O, SI, true, false>, compare_branch::<O, SI, true, true>,
-        compare_branch::<O, RI, false, false>, compare_branch::<O, RI, false, true>,
-        compare_branch::<O, RI, true, false>, compare_branch::<O, RI, true, true>,
+        compare_branch::<O, SS, false, false>,
+        compare_branch::<O, SS, false, true>,
+        compare_branch::<O, SS, true, false>,
+        compare_branch::<O, SS, true, true>,
+        compare_branch::<O, RS, false, false>,
+        compare_branch::<O, RS, false, true>,
+        compare_branch::<O, RS, true, false>,
+        compare_branch::<O, RS, true, true>,
+        compare_branch::<O, SR, false, false>,
+        compare_branch::<O, SR, false, true>,
+        compare_branch::<O, SR, true, false>,
+        compare_branch::<O, SR, true, true>,
+        compare_branch::<O, SI, false, false>,
+        compare_branch::<O, SI, false, true>,
+        compare_branch::<O, SI, true, false>,
+        compare_branch::<O, SI, true, true>,
+        compare_branch::<O, RI, false, false>,
+        compare_branch::<O, RI, false, true>,
+        compare_branch::<O, RI, true, false>,
+        compare_branch::<O, RI, true, true>,
     ];
 }
 
@@ -187,44 +208,46 @@ impl<O: Unary> UnaryForms<O> {
 
 /// All numeric operations of two operands: `Name: A, B => R, |a, b| result`.
 macro_rules! binary_ops {
-    ($m:ident) => { $m! {
-        I32Add: i32, i32 => i32, |a, b| a.wrapping_add(b);
-        I32Sub: i32, i32 => i32, |a, b| a.wrapping_sub(b);
-        I32Mul: i32, i32 => i32, |a, b| a.wrapping_mul(b);
-        I32And: i32, i32 => i32, |a, b| a & b;
-        I32Or: i32, i32 => i32, |a, b| a | b;
-        I32Xor: i32, i32 => i32, |a, b| a ^ b;
-        I32Shl: i32, i32 => i32, |a, b| a.wrapping_shl(b as u32);
-        I32ShrS: i32, i32 => i32, |a, b| a.wrapping_shr(b as u32);
-        I32ShrU: u32, i32 => u32, |a, b| a.wrapping_shr(b as u32);
-        I32Rotl: u32, i32 => u32, |a, b| a.rotate_left(b as u32 & 31);
-        I32Rotr: u32, i32 => u32, |a, b| a.rotate_right(b as u32 & 31);
-        I64Add: i64, i64 => i64, |a, b| a.wrapping_add(b);
-        I64Sub: i64, i64 => i64, |a, b| a.wrapping_sub(b);
-        I64Mul: i64, i64 => i64, |a, b| a.wrapping_mul(b);
-        I64And: i64, i64 => i64, |a, b| a & b;
-        I64Or: i64, i64 => i64, |a, b| a | b;
-        I64Xor: i64, i64 => i64, |a, b| a ^ b;
-        I64Shl: i64, i64 => i64, |a, b| a.wrapping_shl(b as u32);
-        I64ShrS: i64, i64 => i64, |a, b| a.wrapping_shr(b as u32);
-        I64ShrU: u64, i64 => u64, |a, b| a.wrapping_shr(b as u32);
-        I64Rotl: u64, i64 => u64, |a, b| a.rotate_left(b as u32 & 63);
-        I64Rotr: u64, i64 => u64, |a, b| a.rotate_right(b as u32 & 63);
-        F32Add: f32, f32 => f32, |a, b| a + b;
-        F32Sub: f32, f32 => f32, |a, b| a - b;
-        F32Mul: f32, f32 => f32, |a, b| a * b;
-        F32Div: f32, f32 => f32, |a, b| a / b;
-        F32Min: f32, f32 => f32, |a, b| min32(a, b);
-        F32Max: f32, f32 => f32, |a, b| max32(a, b);
-        F32Copysign: f32, f32 => f32, |a, b| a.copysign(b);
-        F64Add: f64, f64 => f64, |a, b| a + b;
-        F64Sub: f64, f64 => f64, |a, b| a - b;
-        F64Mul: f64, f64 => f64, |a, b| a * b;
-        F64Div: f64, f64 => f64, |a, b| a / b;
-        F64Min: f64, f64 => f64, |a, b| min64(a, b);
-        F64Max: f64, f64 => f64, |a, b| max64(a, b);
-        F64Copysign: f64, f64 => f64, |a, b| a.copysign(b);
-    } };
+    ($m:ident) => {
+        $m! {
+            I32Add: i32, i32 => i32, |a, b| a.wrapping_add(b);
+            I32Sub: i32, i32 => i32, |a, b| a.wrapping_sub(b);
+            I32Mul: i32, i32 => i32, |a, b| a.wrapping_mul(b);
+            I32And: i32, i32 => i32, |a, b| a & b;
+            I32Or: i32, i32 => i32, |a, b| a | b;
+            I32Xor: i32, i32 => i32, |a, b| a ^ b;
+            I32Shl: i32, i32 => i32, |a, b| a.wrapping_shl(b as u32);
+            I32ShrS: i32, i32 => i32, |a, b| a.wrapping_shr(b as u32);
+            I32ShrU: u32, i32 => u32, |a, b| a.wrapping_shr(b as u32);
+            I32Rotl: u32, i32 => u32, |a, b| a.rotate_left(b as u32 & 31);
+            I32Rotr: u32, i32 => u32, |a, b| a.rotate_right(b as u32 & 31);
+            I64Add: i64, i64 => i64, |a, b| a.wrapping_add(b);
+            I64Sub: i64, i64 => i64, |a, b| a.wrapping_sub(b);
+            I64Mul: i64, i64 => i64, |a, b| a.wrapping_mul(b);
+            I64And: i64, i64 => i64, |a, b| a & b;
+            I64Or: i64, i64 => i64, |a, b| a | b;
+            I64Xor: i64, i64 => i64, |a, b| a ^ b;
+            I64Shl: i64, i64 => i64, |a, b| a.wrapping_shl(b as u32);
+            I64ShrS: i64, i64 => i64, |a, b| a.wrapping_shr(b as u32);
+            I64ShrU: u64, i64 => u64, |a, b| a.wrapping_shr(b as u32);
+            I64Rotl: u64, i64 => u64, |a, b| a.rotate_left(b as u32 & 63);
+            I64Rotr: u64, i64 => u64, |a, b| a.rotate_right(b as u32 & 63);
+            F32Add: f32, f32 => f32, |a, b| a + b;
+            F32Sub: f32, f32 => f32, |a, b| a - b;
+            F32Mul: f32, f32 => f32, |a, b| a * b;
+            F32Div: f32, f32 => f32, |a, b| a / b;
+            F32Min: f32, f32 => f32, |a, b| min32(a, b);
+            F32Max: f32, f32 => f32, |a, b| max32(a, b);
+            F32Copysign: f32, f32 => f32, |a, b| a.copysign(b);
+            F64Add: f64, f64 => f64, |a, b| a + b;
+            F64Sub: f64, f64 => f64, |a, b| a - b;
+            F64Mul: f64, f64 => f64, |a, b| a * b;
+            F64Div: f64, f64 => f64, |a, b| a / b;
+            F64Min: f64, f64 => f64, |a, b| min64(a, b);
+            F64Max: f64, f64 => f64, |a, b| max64(a, b);
+            F64Copysign: f64, f64 => f64, |a, b| a.copysign(b);
+        }
+    };
 }
 pub(crate) use binary_ops;
 
@@ -245,42 +268,44 @@ pub(crate) use trapping_ops;
 
 /// Comparisons, which also have branching forms: `Name BranchName: A, B, |a, b| truth`.
 macro_rules! compare_ops {
-    ($m:ident) => { $m! {
-        I32Eq BrI32Eq: i32, |a, b| a == b;
-        I32Ne BrI32Ne: i32, |a, b| a != b;
-        I32LtS BrI32LtS: i32, |a, b| a < b;
-        I32LtU BrI32LtU: u32, |a, b| a < b;
-        I32GtS BrI32GtS: i32, |a, b| a > b;
-        I32GtU BrI32GtU: u32, |a, b| a > b;
-        I32LeS BrI32LeS: i32, |a, b| a <= b;
-        I32LeU BrI32LeU: u32, |a, b| a <= b;
-        I32GeS BrI32GeS: i32, |a, b| a >= b;
-        I32GeU BrI32GeU: u32, |a, b| a >= b;
-        I64Eq BrI64Eq: i64, |a, b| a == b;
-        I64Ne BrI64Ne: i64, |a, b| a != b;
-        I64LtS BrI64LtS: i64, |a, b| a < b;
-        I64LtU BrI64LtU: u64, |a, b| a < b;
-        I64GtS BrI64GtS: i64, |a, b| a > b;
-        I64GtU BrI64GtU: u64, |a, b| a > b;
-        I64LeS BrI64LeS: i64, |a, b| a <= b;
-        I64LeU BrI64LeU: u64, |a, b| a <= b;
-        I64GeS BrI64GeS: i64, |a, b| a >= b;
-        I64GeU BrI64GeU: u64, |a, b| a >= b;
-        F32Eq BrF32Eq: f32, |a, b| a == b;
-        F32Ne BrF32Ne: f32, |a, b| a != b;
-        F32Lt BrF32Lt: f32, |a, b| a < b;
-        F32Gt BrF32Gt: f32, |a, b| a > b;
-        F32Le BrF32Le: f32, |a, b| a <= b;
-        F32Ge BrF32Ge: f32, |a, b| a >= b;
-        F64Eq BrF64Eq: f64, |a, b| a == b;
-        F64Ne BrF64Ne: f64, |a, b| a != b;
-        F64Lt BrF64Lt: f64, |a, b| a < b;
-        F64Gt BrF64Gt: f64, |a, b| a > b;
-        F64Le BrF64Le: f64, |a, b| a <= b;
-        F64Ge BrF64Ge: f64, |a, b| a >= b;
-        I32Test BrI32Test: i32, |a, b| a & b != 0;
-        I64Test BrI64Test: i64, |a, b| a & b != 0;
-    } };
+    ($m:ident) => {
+        $m! {
+            I32Eq BrI32Eq: i32, |a, b| a == b;
+            I32Ne BrI32Ne: i32, |a, b| a != b;
+            I32LtS BrI32LtS: i32, |a, b| a < b;
+            I32LtU BrI32LtU: u32, |a, b| a < b;
+            I32GtS BrI32GtS: i32, |a, b| a > b;
+            I32GtU BrI32GtU: u32, |a, b| a > b;
+            I32LeS BrI32LeS: i32, |a, b| a <= b;
+            I32LeU BrI32LeU: u32, |a, b| a <= b;
+            I32GeS BrI32GeS: i32, |a, b| a >= b;
+            I32GeU BrI32GeU: u32, |a, b| a >= b;
+            I64Eq BrI64Eq: i64, |a, b| a == b;
+            I64Ne BrI64Ne: i64, |a, b| a != b;
+            I64LtS BrI64LtS: i64, |a, b| a < b;
+            I64LtU BrI64LtU: u64, |a, b| a < b;
+            I64GtS BrI64GtS: i64, |a, b| a > b;
+            I64GtU BrI64GtU: u64, |a, b| a > b;
+            I64LeS BrI64LeS: i64, |a, b| a <= b;
+            I64LeU BrI64LeU: u64, |a, b| a <= b;
+            I64GeS BrI64GeS: i64, |a, b| a >= b;
+            I64GeU BrI64GeU: u64, |a, b| a >= b;
+            F32Eq BrF32Eq: f32, |a, b| a == b;
+            F32Ne BrF32Ne: f32, |a, b| a != b;
+            F32Lt BrF32Lt: f32, |a, b| a < b;
+            F32Gt BrF32Gt: f32, |a, b| a > b;
+            F32Le BrF32Le: f32, |a, b| a <= b;
+            F32Ge BrF32Ge: f32, |a, b| a >= b;
+            F64Eq BrF64Eq: f64, |a, b| a == b;
+            F64Ne BrF64Ne: f64, |a, b| a != b;
+            F64Lt BrF64Lt: f64, |a, b| a < b;
+            F64Gt BrF64Gt: f64, |a, b| a > b;
+            F64Le BrF64Le: f64, |a, b| a <= b;
+            F64Ge BrF64Ge: f64, |a, b| a >= b;
+            I32Test BrI32Test: i32, |a, b| a & b != 0;
+            I64Test BrI64Test: i64, |a, b| a & b != 0;
+        }
+    };
 }
 pub(crate) use compare_ops;
 

@@ -235,7 +235,8 @@ lane_access! {
     Lane64 A64 i64x2_extract_lane i64x2_replace_lane i64, i64;
 }
 /// By width: 8, 16, 32, 64 bits.
-pub(crate) const LOAD_LANE: &[Handler] = &[load_lane::<Lane8>, load_lane::<Lane16>, load_lane::<Lane32>, load_lane::<Lane64>];
+pub(crate) const LOAD_LANE: &[Handler] =
+    &[load_lane::<Lane8>, load_lane::<Lane16>, load_lane::<Lane32>, load_lane::<Lane64>];
 pub(crate) const STORE_LANE: &[Handler] =
     &[store_lane::<Lane8>, store_lane::<Lane16>, store_lane::<Lane32>, store_lane::<Lane64>];
 

@@ -57,7 +57,14 @@ struct Condition {
 impl Builder<'_> {
     pub(super) fn push_function_frame(&mut self) {
         let results = self.ty.results.iter().map(|&t| class_of(t)).collect();
-        let frame = Frame { kind: Kind::Function, height: 0, params: SmallVec::new(), results, patches: Vec::new(), try_: None };
+        let frame = Frame {
+            kind: Kind::Function,
+            height: 0,
+            params: SmallVec::new(),
+            results,
+            patches: Vec::new(),
+            try_: None,
+        };
         self.control.push(frame);
     }
 
@@ -324,8 +331,7 @@ impl Builder<'_> {
     /// result. False when it is not of that shape.
     fn count_loop(&mut self, c: &Condition, negate: bool, index: usize) -> bool {
         let Kind::Loop(start) = self.control[index].kind else { return false };
-        let (Some(comparison), false, false) =
-            (ops::COUNTING.iter().position(|br| same(br, c.op)), c.negate, negate)
+        let (Some(comparison), false, false) = (ops::COUNTING.iter().position(|br| same(br, c.op)), c.negate, negate)
         else {
             return false;
         };
@@ -422,11 +428,8 @@ impl Builder<'_> {
             let pair = if e.form >> 1 == 0 { PairForm::SlotImm } else { PairForm::AccImm };
             return Some((Condition { op: br, pair, negate: false, a: e.b, b: 0 }, 1));
         }
-        let br = if same(op, &ops::I32And) {
-            &ops::BrI32Test
-        } else {
-            COMPARISONS.iter().find(|(c, _)| same(op, c))?.1
-        };
+        let br =
+            if same(op, &ops::I32And) { &ops::BrI32Test } else { COMPARISONS.iter().find(|(c, _)| same(op, c))?.1 };
         let pair = PairForm::of_binary(e.form);
         let imm = e.x as i32;
         let (a, b) = match pair {

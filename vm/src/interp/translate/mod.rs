@@ -169,8 +169,13 @@ fn print(e: &Emitted, index: usize) -> String {
         }
         Shape::Branch => {
             let imm = b as i16;
-            let pair =
-                [format!("s{a}, s{b}"), format!("r, s{b}"), format!("s{a}, r"), format!("s{a}, #{imm}"), format!("r, #{imm}")];
+            let pair = [
+                format!("s{a}, s{b}"),
+                format!("r, s{b}"),
+                format!("s{a}, r"),
+                format!("s{a}, #{imm}"),
+                format!("r, #{imm}"),
+            ];
             let not = if e.form & 2 == 2 { "not " } else { "" };
             format!("{not}{} {}", pair[usize::from(e.form >> 2)], target(e.x))
         }
@@ -184,8 +189,8 @@ fn print(e: &Emitted, index: usize) -> String {
                 (_, 2) => format!("[s{b} + s{c} + {d}]"),
                 (_, 3) => format!("[r + s{c} + {d}]"),
                 (_, 4) => format!("[{}]", e.x),
-                (_, 5) => format!("[s{b} + s{c} << {} + {}]", d & 7, d >> 3),
-                (_, 6) => format!("[s{b} + r << {} + {}]", d & 7, d >> 3),
+                (_, 5) => format!("[s{b} + s{c} * {} + {}]", d & 0xff, d >> 8),
+                (_, 6) => format!("[s{b} + r * {} + {}]", d & 0xff, d >> 8),
                 (_, 7) => format!("[s{b} + {}]", e.x as i32),
                 _ => format!("[r + {}]", e.x as i32),
             };
@@ -201,7 +206,7 @@ fn print(e: &Emitted, index: usize) -> String {
             6 => format!("[s{b} + s{c} + {d}] = s{a}"),
             7 => format!("[{}] = s{b}", e.x),
             8 => format!("[{}] = r", e.x),
-            10 => format!("[s{b} + s{c} << {} + {}] = s{a}", d & 7, d >> 3),
+            10 => format!("[s{b} + s{c} * {} + {}] = s{a}", d & 0xff, d >> 8),
             11 => format!("[s{a} + {}] = s{b}", e.x as i32),
             12 => format!("[s{a} + {}] = #{}", e.x as i32, b as i16),
             _ => format!("[{}] = #{}", e.x, b as i16),

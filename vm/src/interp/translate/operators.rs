@@ -535,11 +535,11 @@ impl Builder<'_> {
             PairForm::AccImm if offset == 0 => Some((LoadForm::WrappedAcc, 0, add.x, 1)),
             pair @ (PairForm::AccSlot | PairForm::SlotAcc) => {
                 let base = if pair == PairForm::AccSlot { add.x as u16 } else { add.b };
-                match self.scale(producer).filter(|_| offset < 1 << 13) {
+                match self.scale(producer).filter(|_| offset < 1 << 8) {
                     Some((PairForm::SlotImm, index, shift)) => {
-                        Some((LoadForm::Scaled, base, with(index, offset << 3 | shift), 2))
+                        Some((LoadForm::Scaled, base, with(index, offset << 8 | 1 << shift), 2))
                     }
-                    Some((_, _, shift)) => Some((LoadForm::ScaledAcc, base, with(0, offset << 3 | shift), 2)),
+                    Some((_, _, shift)) => Some((LoadForm::ScaledAcc, base, with(0, offset << 8 | 1 << shift), 2)),
                     None => Some((LoadForm::SumAcc, 0, with(base, offset), 1)),
                 }
             }
