@@ -242,7 +242,7 @@ macro_rules! arity {
                 $(WasmTy::belongs($A, store)?;)*
                 Ok(())
             }
-            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe)]
+            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe, clippy::unused_unit)]
             #[inline(always)]
             unsafe fn store(self, mut at: *mut Slot) {
                 let ($($A,)*) = self;
@@ -257,7 +257,7 @@ macro_rules! arity {
             fn types() -> Types {
                 smallvec::smallvec![$($A::TYPE),*]
             }
-            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe)]
+            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe, clippy::unused_unit)]
             #[inline(always)]
             unsafe fn load(mut at: *const Slot, store: &StoreOpaqueRef<'_>) -> Self {
                 // SAFETY: the caller's contract; values lie one behind the other.
@@ -282,7 +282,7 @@ macro_rules! arity {
             F: Fn(Caller<'_, T>, $($A),*) -> R + Send + Sync + 'static,
             R::Values: ResultTypes,
         {
-            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe)]
+            #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe, clippy::unused_unit)]
             fn into_host(self) -> (FuncType, HostBody) {
                 let ty = FuncType {
                     params: Box::new([$($A::TYPE),*]),

@@ -128,7 +128,11 @@ impl Val {
             (Val::FuncRef(None), ValType::Ref(r)) => r.nullable && is_func(store, r.heap),
             (Val::ExternRef(None), ValType::Ref(r)) => r.nullable && hierarchy(r.heap) == Hierarchy::Extern,
             (Val::AnyRef(None), ValType::Ref(r)) => {
-                r.nullable && hierarchy(r.heap) == Hierarchy::Any || (r.nullable && !is_func(store, r.heap))
+                r.nullable
+                    && match r.heap {
+                        HeapType::Concrete(_) => !is_func(store, r.heap),
+                        h => hierarchy(h) == Hierarchy::Any,
+                    }
             }
             (Val::ExnRef(None), ValType::Ref(r)) => r.nullable && hierarchy(r.heap) == Hierarchy::Exn,
             _ => false,

@@ -488,7 +488,7 @@ impl<'m> Builder<'m> {
     }
 
     /// The slot from which a popped entry's value can be read; gives it one if it has none.
-    pub(super) fn to_slot(&mut self, e: Entry) -> u16 {
+    pub(super) fn slot_for(&mut self, e: Entry) -> u16 {
         match e.loc {
             Loc::Slot => self.reach(e.slot, e.class),
             Loc::Local(l) => self.reach(self.locals[l as usize].slot, e.class),
@@ -511,14 +511,14 @@ impl<'m> Builder<'m> {
             Loc::Const(bits) => Operand::Imm(bits),
             Loc::Slot if self.mirrors(e.class, e.slot) => Operand::Acc,
             Loc::Local(l) if self.mirrors(e.class, self.locals[l as usize].slot) => Operand::Acc,
-            _ => Operand::Slot(self.to_slot(e)),
+            _ => Operand::Slot(self.slot_for(e)),
         }
     }
 
     /// As `operand`, but constants get a slot.
     pub(super) fn slot_or_acc(&mut self, e: Entry) -> Operand {
         match self.operand(e) {
-            Operand::Imm(_) => Operand::Slot(self.to_slot(e)),
+            Operand::Imm(_) => Operand::Slot(self.slot_for(e)),
             o => o,
         }
     }

@@ -456,7 +456,7 @@ impl Builder<'_> {
     /// `br_on_null` and `br_on_non_null`.
     pub(super) fn br_on_null(&mut self, depth: u32, on_null: bool) {
         let e = self.pop();
-        let reference = self.to_slot(e);
+        let reference = self.slot_for(e);
         let condition = Condition { op: &ops::BrI64Eq, pair: PairForm::SlotImm, negate: false, a: reference, b: 0 };
         // The reference stays where it is when control goes on (`br_on_null`) or is taken along.
         let again = Entry { loc: if matches!(e.loc, Loc::Local(_)) { e.loc } else { Loc::Slot }, ..e };
@@ -496,7 +496,7 @@ impl Builder<'_> {
                     self.emit(&ops::ReturnImm, 0, ret, 0, bits as u32);
                 }
                 Operand::Imm(_) => {
-                    let s = self.to_slot(e);
+                    let s = self.slot_for(e);
                     self.emit(op, 0, ret, s, 0);
                 }
                 Operand::Slot(s) => {
@@ -593,7 +593,7 @@ impl Builder<'_> {
     pub(super) fn call_ref(&mut self, type_index: u32) {
         let ty = self.module.func_type(self.module.inner.raw.types[type_index as usize]);
         let e = self.pop();
-        let reference = self.to_slot(e);
+        let reference = self.slot_for(e);
         let delta = self.arguments(ty.params.len());
         self.emit(&ops::CallRef, 0, reference, 0, delta);
         self.after_call(&ty);
@@ -623,7 +623,7 @@ impl Builder<'_> {
         let id = self.module.inner.raw.types[type_index as usize];
         let ty = self.module.func_type(id);
         let e = self.pop();
-        let index = self.to_slot(e);
+        let index = self.slot_for(e);
         let first = self.arguments(ty.params.len());
         self.emit(&ops::ReturnCallIndirect, 0, index, table as u16, id.0);
         self.tail(&ty, first);
@@ -632,7 +632,7 @@ impl Builder<'_> {
     pub(super) fn return_call_ref(&mut self, type_index: u32) {
         let ty = self.module.func_type(self.module.inner.raw.types[type_index as usize]);
         let e = self.pop();
-        let reference = self.to_slot(e);
+        let reference = self.slot_for(e);
         let first = self.arguments(ty.params.len());
         self.emit(&ops::ReturnCallRef, 0, reference, 0, 0);
         self.tail(&ty, first);
@@ -756,7 +756,7 @@ impl Builder<'_> {
 
     pub(super) fn throw_ref(&mut self) {
         let e = self.pop();
-        let slot = self.to_slot(e);
+        let slot = self.slot_for(e);
         self.emit(&ops::ThrowRef, 0, slot, 0, 0);
         self.set_unreachable();
     }

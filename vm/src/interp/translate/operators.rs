@@ -313,7 +313,7 @@ impl Builder<'_> {
             Operator::RefIsNull => self.unary(&ops::I64Eqz),
             Operator::RefAsNonNull => {
                 let e = self.pop();
-                let slot = self.to_slot(e);
+                let slot = self.slot_for(e);
                 self.emit(&ops::RefAsNonNull, 0, slot, 0, 0);
                 match e.loc {
                     Loc::Local(l) => self.push_local(l),
@@ -368,20 +368,20 @@ impl Builder<'_> {
         // Only one operand can be the accumulator, and only one an immediate that fits.
         if l == Operand::Acc && r == Operand::Acc {
             if matches!(lhs.loc, Loc::Acc(_)) {
-                r = Operand::Slot(self.to_slot(rhs));
+                r = Operand::Slot(self.slot_for(rhs));
             } else {
-                l = Operand::Slot(self.to_slot(lhs));
+                l = Operand::Slot(self.slot_for(lhs));
             }
         }
         if let Operand::Imm(v) = l
             && (matches!(r, Operand::Imm(_)) || !self.takes_constant(op, v))
         {
-            l = Operand::Slot(self.to_slot(lhs));
+            l = Operand::Slot(self.slot_for(lhs));
         }
         if let Operand::Imm(v) = r
             && !self.takes_constant(op, v)
         {
-            r = Operand::Slot(self.to_slot(rhs));
+            r = Operand::Slot(self.slot_for(rhs));
         }
         if self.chain(op, lhs, rhs, l, r) {
             return;
@@ -461,7 +461,7 @@ impl Builder<'_> {
         let y = self.pop();
         let x = self.pop();
         let c = self.slot_or_acc(condition);
-        let (b, other) = (self.to_slot(x), self.to_slot(y));
+        let (b, other) = (self.slot_for(x), self.slot_for(y));
         let op: Op = match class {
             Class::Int => &ops::SelectInt,
             Class::F32 => &ops::SelectF32,
@@ -608,7 +608,7 @@ impl Builder<'_> {
         let v = self.pop();
         let e = self.pop();
         if !self.is_plain_access(memarg) {
-            let address = self.to_slot(e);
+            let address = self.slot_for(e);
             let memory = u32::from(memory_of(memarg));
             match self.slot_or_acc(v) {
                 Operand::Slot(s) => self.emit(checked, 0, address, s, memory),
@@ -622,7 +622,7 @@ impl Builder<'_> {
         if let Operand::Imm(bits) = value {
             let small = v.class == Class::Int && fits_i16(plain, bits);
             if !small {
-                value = Operand::Slot(self.to_slot(v));
+                value = Operand::Slot(self.slot_for(v));
             }
         }
         if let Some(at) = Self::absolute(e, memarg) {
@@ -652,9 +652,9 @@ impl Builder<'_> {
         if address == Operand::Acc && value == Operand::Acc && v.class == Class::Int {
             // One of them only: the other has a slot, or gets one.
             if matches!(v.loc, Loc::Acc(_)) {
-                address = Operand::Slot(self.to_slot(e));
+                address = Operand::Slot(self.slot_for(e));
             } else {
-                value = Operand::Slot(self.to_slot(v));
+                value = Operand::Slot(self.slot_for(v));
             }
         }
         let (form, a, b) = match (address, value) {
@@ -674,7 +674,7 @@ impl Builder<'_> {
         let b = self.pop();
         let a = self.pop();
         // Lowest first: giving one a slot may write only its own.
-        [self.to_slot(a), self.to_slot(b), self.to_slot(c)]
+        [self.slot_for(a), self.slot_for(b), self.slot_for(c)]
     }
 
     fn bulk(&mut self, op: &Operator<'_>) -> bool {
@@ -685,7 +685,7 @@ impl Builder<'_> {
             }
             Operator::MemoryGrow { mem } => {
                 let (e, m) = (self.pop(), *mem);
-                let from = self.to_slot(e);
+                let from = self.slot_for(e);
                 self.push_in_slot(Class::Int, |b, a| {
                     b.emit(&ops::MemoryGrow, 0, a, from, m);
                 });
@@ -712,7 +712,7 @@ impl Builder<'_> {
             }
             Operator::TableGet { table } => {
                 let (e, t) = (self.pop(), *table);
-                let index = self.to_slot(e);
+                let index = self.slot_for(e);
                 self.push_in_slot(Class::Int, |b, a| {
                     b.emit(&ops::TableGet, 0, a, index, t);
                 });
@@ -720,7 +720,7 @@ impl Builder<'_> {
             Operator::TableSet { table } => {
                 let v = self.pop();
                 let i = self.pop();
-                let (index, value) = (self.to_slot(i), self.to_slot(v));
+                let (index, value) = (self.slot_for(i), self.slot_for(v));
                 self.emit(&ops::TableSet, 0, index, value, *table);
             }
             Operator::TableSize { table } => {
@@ -732,7 +732,7 @@ impl Builder<'_> {
             Operator::TableGrow { table } => {
                 let n = self.pop();
                 let v = self.pop();
-                let (value, delta, t) = (self.to_slot(v), self.to_slot(n), *table as u16);
+                let (value, delta, t) = (self.slot_for(v), self.slot_for(n), *table as u16);
                 self.push_in_slot(Class::Int, |b, a| {
                     b.emit4(&ops::TableGrow, 0, a, value, delta, t);
                 });
@@ -798,7 +798,7 @@ impl Builder<'_> {
                 Operator::I8x16Shuffle { lanes } => {
                     let y = self.pop();
                     let x = self.pop();
-                    let (x, y) = (self.to_slot(x), self.to_slot(y));
+                    let (x, y) = (self.slot_for(x), self.slot_for(y));
                     let bits = u128::from_le_bytes(*lanes);
                     self.push_in_slot(Class::V128, |b, a| {
                         b.emit4(&ops::Shuffle, 0, a, x, y, 0);
@@ -816,14 +816,14 @@ impl Builder<'_> {
                 Operator::V128Store { memarg } if self.is_plain_access(memarg) => {
                     let v = self.pop();
                     let e = self.pop();
-                    let value = self.to_slot(v);
+                    let value = self.slot_for(v);
                     let (form, b, x) = self.address(e, memarg);
                     self.emit(&ops::V128Store, form as u8, value, b, x);
                 }
                 Operator::V128Store { memarg } => {
                     let v = self.pop();
                     let e = self.pop();
-                    let (address, value) = (self.to_slot(e), self.to_slot(v));
+                    let (address, value) = (self.slot_for(e), self.slot_for(v));
                     self.emit4(&ops::V128StoreChecked, 0, address, value, memory_of(memarg), 0);
                     self.data(memarg.offset, 0, 0, 0);
                 }
@@ -850,7 +850,7 @@ impl Builder<'_> {
             entries[i] = Some(self.pop());
         }
         for (field, e) in fields.iter_mut().zip(entries.into_iter().flatten()) {
-            *field = self.to_slot(e);
+            *field = self.slot_for(e);
         }
         let [b, c, d] = fields;
         if op.output == Class::V128 {
@@ -875,20 +875,20 @@ impl Builder<'_> {
         if replace {
             let x = self.pop();
             let v = self.pop();
-            let (v, x) = (self.to_slot(v), self.to_slot(x));
+            let (v, x) = (self.slot_for(v), self.slot_for(x));
             self.push_in_slot(Class::V128, |t, a| {
                 t.emit4(op, 0, a, v, x, u16::from(lane));
             });
         } else {
             let e = self.pop();
-            let v = self.to_slot(e);
+            let v = self.slot_for(e);
             self.push_scalar(op, v, 0, u16::from(lane));
         }
     }
 
     fn vector_load(&mut self, op: Op, form: u8, memarg: &MemArg) {
         let e = self.pop();
-        let address = self.to_slot(e);
+        let address = self.slot_for(e);
         let (memory, offset) = (memory_of(memarg), memarg.offset);
         self.push_in_slot(Class::V128, |t, a| {
             t.emit4(op, form, a, address, memory, 0);
@@ -899,7 +899,7 @@ impl Builder<'_> {
     fn lane_access(&mut self, form: u8, lane: u8, store: bool, memarg: &MemArg) {
         let v = self.pop();
         let e = self.pop();
-        let (address, v) = (self.to_slot(e), self.to_slot(v));
+        let (address, v) = (self.slot_for(e), self.slot_for(v));
         let (memory, offset) = (memory_of(memarg), memarg.offset);
         if store {
             self.emit4(&ops::V128StoreLane, form, address, v, memory, u16::from(lane));
@@ -922,7 +922,7 @@ impl Builder<'_> {
         if let Some((form, memarg)) = atomic_store(op) {
             let v = self.pop();
             let e = self.pop();
-            let (address, value) = (self.to_slot(e), self.to_slot(v));
+            let (address, value) = (self.slot_for(e), self.slot_for(v));
             self.emit4(&ops::AtomicStore, form, 0, address, value, 0);
             self.data(memarg.offset, memory_of(memarg), 0, 0);
             return true;
@@ -943,9 +943,9 @@ impl Builder<'_> {
         let y = if operands > 1 { Some(self.pop()) } else { None };
         let x = if operands > 0 { Some(self.pop()) } else { None };
         let e = self.pop();
-        let b = self.to_slot(e);
-        let c = x.map_or(0, |e| self.to_slot(e));
-        let d = y.map_or(0, |e| self.to_slot(e));
+        let b = self.slot_for(e);
+        let c = x.map_or(0, |e| self.slot_for(e));
+        let d = y.map_or(0, |e| self.slot_for(e));
         let (memory, offset) = (memory_of(memarg), memarg.offset);
         self.push_in_slot(Class::Int, |t, a| {
             t.emit4(op, form, a, b, c, d);
