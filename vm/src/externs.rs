@@ -114,6 +114,7 @@ impl Memory {
     /// # Errors
     /// When the range is not within the memory.
     pub fn read(&self, ctx: impl AsContext, offset: usize, to: &mut [u8]) -> Result<()> {
+        ctx.as_context().0.opaque().check(self.store)?;
         let data = self.data(&ctx);
         let from = offset.checked_add(to.len()).and_then(|end| data.get(offset..end));
         to.copy_from_slice(from.ok_or_else(|| out_of_bounds(offset, to.len()))?);
@@ -125,6 +126,7 @@ impl Memory {
     /// # Errors
     /// When the range is not within the memory.
     pub fn write(&self, mut ctx: impl AsContextMut, offset: usize, from: &[u8]) -> Result<()> {
+        ctx.as_context().0.opaque().check(self.store)?;
         let data = self.data_mut(&mut ctx);
         let to = offset.checked_add(from.len()).and_then(|end| data.get_mut(offset..end));
         to.ok_or_else(|| out_of_bounds(offset, from.len()))?.copy_from_slice(from);
@@ -291,6 +293,7 @@ impl Global {
     /// When it is immutable or the value does not suit its type.
     pub fn set(&self, mut ctx: impl AsContextMut, value: Val) -> Result<()> {
         let store = ctx.as_context_mut().0.opaque_mut();
+        store.check(self.store)?;
         let ty = self.inner(store).ty;
         if !ty.mutable {
             return Err(Error::api("the global is immutable"));

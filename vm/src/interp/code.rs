@@ -28,37 +28,15 @@ pub(crate) struct Inst {
 }
 
 impl Inst {
-    /// Third 16-bit field: read by itself, which costs handlers no temporary register for the whole immediate.
+    /// Third 16-bit field.
     #[inline(always)]
     pub(crate) fn c(&self) -> u16 {
-        self.half(0)
+        self.x as u16
     }
     /// Fourth 16-bit field.
     #[inline(always)]
     pub(crate) fn d(&self) -> u16 {
-        self.half(1)
-    }
-    /// Low byte of the fourth field.
-    #[inline(always)]
-    pub(crate) fn d_low(&self) -> u8 {
-        self.byte(2)
-    }
-    /// High byte of the fourth field.
-    #[inline(always)]
-    pub(crate) fn d_high(&self) -> u8 {
-        self.byte(3)
-    }
-    #[inline(always)]
-    fn byte(&self, i: usize) -> u8 {
-        let i = if cfg!(target_endian = "little") { i } else { 3 - i };
-        // SAFETY: `x` is four bytes; volatile as in `half`.
-        unsafe { (&raw const self.x).cast::<u8>().add(i).read_volatile() }
-    }
-    #[inline(always)]
-    fn half(&self, i: usize) -> u16 {
-        let i = if cfg!(target_endian = "little") { i } else { 1 - i };
-        // SAFETY: `x` is two properly aligned halves; volatile keeps the compiler from merging the reads again.
-        unsafe { (&raw const self.x).cast::<u16>().add(i).read_volatile() }
+        (self.x >> 16) as u16
     }
     /// Fields a and b as one number.
     #[inline(always)]

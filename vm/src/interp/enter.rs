@@ -5,7 +5,7 @@ use super::dispatch::{S, run};
 use super::exec::call::stubs;
 use super::stack::ValueStack;
 use crate::error::{Error, Result};
-use crate::runtime::context::{Slot, TrapSite, Unwind, VmFuncRef};
+use crate::runtime::context::{Slot, TrapSite, Unwind, VmFuncRef, VmStore};
 use crate::store::StoreOpaque;
 use crate::sys::{Guarded, Outcome, guarded_call};
 use crate::trap::{Trap, TrapKind};
@@ -36,20 +36,72 @@ pub(crate) unsafe fn invoke(
             return Err(TrapKind::CallStackExhausted.into());
         }
         write(base);
+        // What is restored on every way out, panics of host functions included.
+        let _native = NativeBase::enter(store)?;
         if let Some(host) = f.host.as_ref() {
             // From host to host: no instance called.
-            let outer = std::mem::replace(&mut (*store).vm.host_top, base.add(slots));
-            let outcome = (host.call)(std::ptr::null_mut(), &raw mut (*store).vm, base);
-            (*store).vm.host_top = outer;
-            return outcome.map(|()| base.cast_const());
+            let _top = HostTop::set(&raw mut (*store).vm, base.add(slots));
+            return (host.call)(std::ptr::null_mut(), &raw mut (*store).vm, base).map(|()| base.cast_const());
         }
-        let outermost = (*store).native_base == 0;
-        enter_native(&mut *store)?;
-        let outcome = call_guest(store, f, base);
+        call_guest(store, f, base).map(|()| base.cast_const())
+    }
+}
+
+/// Keeps the store's record of where the outermost call's native stack begins.
+struct NativeBase {
+    store: *mut StoreOpaque,
+    outermost: bool,
+}
+
+impl NativeBase {
+    /// Refuses to nest calls so deeply that the native stack could overflow.
+    ///
+    /// # Safety
+    /// The store must outlive the value, and be used through raw pointers only meanwhile.
+    unsafe fn enter(store: *mut StoreOpaque) -> Result<NativeBase> {
+        let marker = 0u8;
+        let here = &raw const marker as usize;
+        // SAFETY: the caller's contract.
+        let base = unsafe { &mut (*store).native_base };
+        let outermost = *base == 0;
         if outermost {
-            (*store).native_base = 0;
+            *base = here;
+        } else if base.abs_diff(here) > NATIVE_STACK {
+            return Err(TrapKind::CallStackExhausted.into());
         }
-        outcome.map(|()| base.cast_const())
+        Ok(NativeBase { store, outermost })
+    }
+}
+
+impl Drop for NativeBase {
+    fn drop(&mut self) {
+        if self.outermost {
+            // SAFETY: `enter`'s contract.
+            unsafe { (*self.store).native_base = 0 };
+        }
+    }
+}
+
+/// Keeps the mark of where frames may begin while the host runs.
+struct HostTop {
+    vm: *mut VmStore,
+    outer: *mut Slot,
+}
+
+impl HostTop {
+    /// # Safety
+    /// The store must outlive the value.
+    unsafe fn set(vm: *mut VmStore, top: *mut Slot) -> HostTop {
+        // SAFETY: the caller's contract.
+        let outer = unsafe { std::mem::replace(&mut (*vm).host_top, top) };
+        HostTop { vm, outer }
+    }
+}
+
+impl Drop for HostTop {
+    fn drop(&mut self) {
+        // SAFETY: `set`'s contract.
+        unsafe { (*self.vm).host_top = self.outer };
     }
 }
 
@@ -65,18 +117,6 @@ fn frame_base(store: &mut StoreOpaque) -> Result<*mut Slot> {
     }
     let base = store.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::base);
     Ok(if store.vm.host_top.is_null() { base } else { store.vm.host_top })
-}
-
-/// Refuses to nest host and guest calls so deeply that the native stack could overflow.
-fn enter_native(store: &mut StoreOpaque) -> Result<()> {
-    let marker = 0u8;
-    let here = &raw const marker as usize;
-    if store.native_base == 0 {
-        store.native_base = here;
-    } else if store.native_base.abs_diff(here) > NATIVE_STACK {
-        return Err(TrapKind::CallStackExhausted.into());
-    }
-    Ok(())
 }
 
 /// Whether a fault's address lies in a memory of the store whose guest code runs.

@@ -2,7 +2,7 @@
 //! its forms, and how to print it. Translator, printer and checks derive from it.
 
 use super::dispatch::{Class, Handler, Reg};
-use super::exec::chain::{self, chains};
+use super::exec::chain::{self, chains, load_chains};
 use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
 use super::exec::{access, atomic, bulk, call, control, exception, memory, num, vector};
 use super::simd::ops::*;
@@ -16,6 +16,8 @@ pub(crate) enum Shape {
     Branch,
     /// a, and three operands by form; destination in the form's lowest bit.
     Chain,
+    /// a, an address, and another operand in c; destination in the form's lowest bit.
+    LoadChain,
     /// a, b or accumulator; destination in the form's lowest bit.
     Unary,
     /// a, address by form.
@@ -269,6 +271,23 @@ pub(crate) mod ops {
         };
     }
     chains!(chain_infos);
+
+    macro_rules! load_chain_infos {
+        ($($load:ident $second:ident $name:ident: $x:ident, $t:ty;)*) => {
+            $(
+                pub(crate) static $name: OpInfo = OpInfo {
+                    name: stringify!($name),
+                    shape: Shape::LoadChain,
+                    input: <$t as Reg>::CLASS,
+                    output: <$t as Reg>::CLASS,
+                    forms: chain::LoadForms::<chain::load::$name>::ALL,
+                };
+            )*
+            /// Loads and operations on what they load, with the instruction that does both.
+            pub(crate) static LOAD_CHAINS: &[(Op, Op, Op)] = &[$((&$load, &$second, &$name)),*];
+        };
+    }
+    load_chains!(load_chain_infos);
     binary_ops!(binary_infos);
     trapping_ops!(binary_infos);
     compare_ops!(compare_infos);

@@ -27,16 +27,30 @@ impl Address for Acc {
         unsafe { u64::from(s.r as u32) + u64::from(s.inst().x) }
     }
 }
+/// A part of the immediate, `N` of its bytes from byte `FROM` on, read by itself: taking it out of the whole would need
+/// one register more than there is.
+#[inline(always)]
+unsafe fn part<const FROM: usize, const N: usize>(s: &S) -> u32 {
+    // SAFETY: handlers' contract; the immediate has four bytes, aligned. Volatile keeps the reads apart.
+    unsafe {
+        let at = (&raw const (*s.ip).x).cast::<u8>();
+        let from = if cfg!(target_endian = "little") { FROM } else { 4 - FROM - N };
+        match N {
+            1 => u32::from(at.add(from).read_volatile()),
+            _ => u32::from(at.add(from).cast::<u16>().read_volatile()),
+        }
+    }
+}
+
 /// Slot b plus slot c, offset d.
 pub(crate) struct Sum;
 impl Address for Sum {
     #[inline(always)]
-    unsafe fn get(s: &S, _: u16) -> u64 {
+    unsafe fn get(s: &S, field: u16) -> u64 {
         // SAFETY: handlers' contract.
         unsafe {
-            let i = s.inst();
-            let sum = u32::from_slot(s.slot(i.b)).wrapping_add(u32::from_slot(s.slot(i.c())));
-            u64::from(sum) + u64::from(i.d())
+            let c = u32::from_slot(s.slot(part::<0, 2>(s) as u16));
+            u64::from(u32::from_slot(s.slot(field)).wrapping_add(c)) + u64::from(part::<2, 2>(s))
         }
     }
 }
@@ -47,12 +61,11 @@ impl Address for SumAcc {
     unsafe fn get(s: &S, _: u16) -> u64 {
         // SAFETY: handlers' contract.
         unsafe {
-            let i = s.inst();
-            u64::from((s.r as u32).wrapping_add(u32::from_slot(s.slot(i.c())))) + u64::from(i.d())
+            let c = u32::from_slot(s.slot(part::<0, 2>(s) as u16));
+            u64::from((s.r as u32).wrapping_add(c)) + u64::from(part::<2, 2>(s))
         }
     }
 }
-
 /// The immediate alone.
 pub(crate) struct Absolute;
 impl Address for Absolute {
@@ -68,28 +81,26 @@ impl Address for Absolute {
 pub(crate) struct Scaled;
 impl Address for Scaled {
     #[inline(always)]
-    unsafe fn get(s: &S, _: u16) -> u64 {
+    unsafe fn get(s: &S, field: u16) -> u64 {
         // SAFETY: handlers' contract.
-        unsafe { scaled(s, u32::from_slot(s.slot(s.inst().c()))) }
+        unsafe { scaled(s, field, u32::from_slot(s.slot(part::<0, 2>(s) as u16))) }
     }
 }
 /// As [`Scaled`] with the accumulator in the place of slot c.
 pub(crate) struct ScaledAcc;
 impl Address for ScaledAcc {
     #[inline(always)]
-    unsafe fn get(s: &S, _: u16) -> u64 {
+    unsafe fn get(s: &S, field: u16) -> u64 {
         // SAFETY: handlers' contract.
-        unsafe { scaled(s, s.r as u32) }
+        unsafe { scaled(s, field, s.r as u32) }
     }
 }
 #[inline(always)]
-unsafe fn scaled(s: &S, index: u32) -> u64 {
+unsafe fn scaled(s: &S, base: u16, index: u32) -> u64 {
     // SAFETY: handlers' contract.
     unsafe {
-        let i = s.inst();
-        let scaled = index.wrapping_mul(u32::from(i.d_low()));
-        let sum = u32::from_slot(s.slot(i.b)).wrapping_add(scaled);
-        u64::from(sum) + u64::from(i.d_high())
+        let scaled = index.wrapping_mul(part::<2, 1>(s));
+        u64::from(u32::from_slot(s.slot(base)).wrapping_add(scaled)) + u64::from(part::<3, 1>(s))
     }
 }
 /// The slot plus the immediate, in 32 bits.

@@ -62,6 +62,16 @@ pub(super) struct Entry {
     pub(super) loc: Loc,
     /// Its own slot.
     pub(super) slot: u32,
+    /// For what is, or was when pushed, a local's value: the local, and the next entry down of the same local (its index
+    /// plus one, or zero). See [`Builder::preserve`].
+    link: Option<(u32, u32)>,
+}
+
+impl Entry {
+    /// The entry with its value elsewhere.
+    pub(super) fn at(self, loc: Loc) -> Entry {
+        Entry { loc, ..self }
+    }
 }
 
 /// An operand as an instruction can take it.
@@ -78,6 +88,8 @@ pub(super) struct LocalVar {
     pub(super) slot: u32,
     /// Entries of the operand stack that are `Loc::Local` of it.
     pub(super) uses: u32,
+    /// The topmost entry linked to it: its index plus one, or zero.
+    last: u32,
 }
 
 /// What is known of an accumulator.
@@ -192,7 +204,7 @@ impl<'m> Builder<'m> {
             Some(l) => l.slot + slots_of(l.class),
             None => 0,
         };
-        self.locals.push(LocalVar { class, slot: next, uses: 0 });
+        self.locals.push(LocalVar { class, slot: next, uses: 0, last: 0 });
         self.base = next + slots_of(class);
     }
 
@@ -348,11 +360,14 @@ impl<'m> Builder<'m> {
 
     fn push_entry(&mut self, class: Class, loc: Loc) {
         let slot = self.top();
-        self.stack.push(Entry { class, loc, slot });
         self.max = self.max.max(slot + slots_of(class));
+        let mut link = None;
         if let Loc::Local(l) = loc {
-            self.locals[l as usize].uses += 1;
+            let local = &mut self.locals[l as usize];
+            local.uses += 1;
+            link = Some((l, std::mem::replace(&mut local.last, self.stack.len() as u32 + 1)));
         }
+        self.stack.push(Entry { class, loc, slot, link });
     }
 
     /// Pushes an entry whose value is (or will be, by the next instruction) in its slot.
@@ -375,6 +390,10 @@ impl<'m> Builder<'m> {
         // The validator has accepted the operator, so its operands are there.
         let e = self.stack.pop().expect("validated code has operands");
         self.flushed = self.flushed.min(self.stack.len());
+        if let Some((l, below)) = e.link {
+            // The topmost entry is the last of its local's, if it is still linked.
+            self.locals[l as usize].last = below;
+        }
         match e.loc {
             Loc::Local(l) => self.locals[l as usize].uses -= 1,
             Loc::Acc(_) => self.acc[e.class as usize].pending = None,
@@ -563,7 +582,11 @@ impl<'m> Builder<'m> {
         if self.locals[local as usize].uses == 0 {
             return;
         }
-        for i in self.flushed..self.stack.len() {
+        // Entries are unlinked as they are passed, so that all sets of a local together pass each only once.
+        let mut at = std::mem::take(&mut self.locals[local as usize].last);
+        while let Some(i) = at.checked_sub(1) {
+            let i = i as usize;
+            at = self.stack[i].link.take().map_or(0, |(_, below)| below);
             if self.stack[i].loc == Loc::Local(local) {
                 self.flush_entry(i);
             }

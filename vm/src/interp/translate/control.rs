@@ -459,7 +459,7 @@ impl Builder<'_> {
         let reference = self.slot_for(e);
         let condition = Condition { op: &ops::BrI64Eq, pair: PairForm::SlotImm, negate: false, a: reference, b: 0 };
         // The reference stays where it is when control goes on (`br_on_null`) or is taken along.
-        let again = Entry { loc: if matches!(e.loc, Loc::Local(_)) { e.loc } else { Loc::Slot }, ..e };
+        let again = e.at(if matches!(e.loc, Loc::Local(_)) { e.loc } else { Loc::Slot });
         if on_null {
             self.branch_on(condition, depth, false);
             self.push_again(again);

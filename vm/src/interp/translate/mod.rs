@@ -167,6 +167,12 @@ fn print(e: &Emitted, index: usize) -> String {
             };
             format!("{dst} {x}, {y}; {z}")
         }
+        Shape::LoadChain => {
+            let dst = if e.form & 1 == 1 { format!("s{a}, r =") } else { "r =".into() };
+            let base = if e.form & 4 == 4 { "r".into() } else { format!("s{b}") };
+            let loaded = format!("[{base} + {d}]");
+            if e.form & 2 == 2 { format!("{dst} s{c}, {loaded}") } else { format!("{dst} {loaded}, s{c}") }
+        }
         Shape::Branch => {
             let imm = b as i16;
             let pair = [

@@ -1,9 +1,9 @@
 //! WebAssembly operators to instructions.
 
-use super::builder::{Builder, Entry, Loc, Operand, class_of, class_of_parsed};
+use super::builder::{Builder, Emitted, Entry, Loc, Operand, class_of, class_of_parsed};
 use crate::interp::dispatch::Class;
 use crate::interp::exec::num::{binary_ops, compare_ops, trapping_ops, unary_ops};
-use crate::interp::isa::{LoadForm, Op, PairForm, StoreForm, accesses, ops, same};
+use crate::interp::isa::{LoadForm, Op, PairForm, Shape, StoreForm, accesses, ops, same};
 use crate::interp::simd::ops::*;
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
@@ -426,6 +426,9 @@ impl Builder<'_> {
         }
         let first = self.code[producer].clone();
         let Some(first_op) = first.op else { return false };
+        if first_op.shape == Shape::Load {
+            return self.load_chain(op, first_op, &first, third, right);
+        }
         let Some(&(_, _, chained)) = ops::CHAINS.iter().find(|(a, b, _)| same(a, first_op) && same(b, op)) else {
             return false;
         };
@@ -453,6 +456,23 @@ impl Builder<'_> {
         self.code.pop();
         let form = (u8::from(x_acc) * 6 + u8::from(y_imm) * 3 + third_form) * 2;
         self.push_result(chained.output, |t, a| t.emit4(chained, form, a, b, c, d));
+        true
+    }
+
+    /// The same for a load whose result is an operand.
+    fn load_chain(&mut self, op: Op, load: Op, first: &Emitted, other: Operand, right: bool) -> bool {
+        let Some(&(_, _, chained)) = ops::LOAD_CHAINS.iter().find(|(a, b, _)| same(a, load) && same(b, op)) else {
+            return false;
+        };
+        let (Operand::Slot(c), Ok(offset)) = (other, u16::try_from(first.x)) else { return false };
+        let acc = match first.form >> 1 {
+            f if f == LoadForm::Slot as u8 => 0,
+            f if f == LoadForm::Acc as u8 => 4,
+            _ => return false,
+        };
+        self.code.pop();
+        let (b, form) = (first.b, acc | u8::from(right) << 1);
+        self.push_result(chained.output, |t, a| t.emit4(chained, form, a, b, c, offset));
         true
     }
 

@@ -3,6 +3,9 @@
 //! In: vectors full of edge values and of reproducible noise. Out: failures that name the instruction. The references
 //! compute in wide integers or compare bit patterns, lane by lane, and share no code with what they check.
 
+// Tables of functions and exact decimal values are what these tests are made of.
+#![allow(clippy::type_complexity, clippy::approx_constant)]
+
 use super::*;
 
 /// Vectors of one repeated edge byte pattern at every width, and noise.
