@@ -261,7 +261,8 @@ fn results_where_the_api_promises_results() {
     let memory = Memory::new(&mut a, ty).expect("a small memory");
     let global = Global::new(&mut a, GlobalType { content: ValType::I32, mutable: true }, Val::I32(1)).expect("fits");
     // Each answers a `Result`, so a handle of another store is an error.
-    let calls: [(&str, Box<dyn FnOnce(&mut Store<()>) -> Result<()>>); 3] = [
+    type Call = Box<dyn FnOnce(&mut Store<()>) -> Result<()>>;
+    let calls: [(&str, Call); 3] = [
         ("Memory::read", Box::new(move |b| memory.read(b, 0, &mut [0]))),
         ("Memory::write", Box::new(move |b| memory.write(b, 0, &[0]))),
         ("Global::set", Box::new(move |b| global.set(b, Val::I32(2)))),
@@ -911,7 +912,7 @@ fn failed_instantiations_leave_the_store_usable() {
     let t = i.get_export(&mut store, "t").expect("exported");
     let failing = r#"(module (import "m" "t" (table 4 funcref)) (memory 1) (elem (i32.const 0) $f) (func $f (result i32)
         i32.const 6) (data (i32.const 65536) "x"))"#;
-    let outcome = Instance::new(&mut store.as_context_mut(), &module(&engine, failing), &[t.clone()]);
+    let outcome = Instance::new(&mut store.as_context_mut(), &module(&engine, failing), std::slice::from_ref(&t));
     assert_eq!(kind(outcome), TrapKind::MemoryOutOfBounds);
     // The function that was put into the table lives on.
     let Some(Val::FuncRef(Some(f))) = t.into_table().expect("a table").get(&store, 0) else { panic!("no function") };
