@@ -64,7 +64,7 @@ fn config(rng: &mut Rng, everything: bool) -> wasm_smith::Config {
 fn module(seed: u64, everything: bool) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let config = config(&mut rng, everything);
-    let bytes = rng.bytes(if seed % 4 == 0 { 4 << 10 } else { 24 << 10 });
+    let bytes = rng.bytes(if seed.is_multiple_of(4) { 4 << 10 } else { 24 << 10 });
     let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
     module.ensure_termination(3000).ok()?;
     Some(module.to_bytes())
@@ -122,7 +122,7 @@ fn import(store: &mut Store<u64>, module: &Module, rng: &mut Rng, ty: ExternType
                 args.iter().for_each(|a| describe(a).hash(&mut hasher));
                 let seen = caller.data().rotate_left(5) ^ hasher.finish();
                 *caller.data_mut() = seen;
-                if seen % 64 == 0 {
+                if seen.is_multiple_of(64) {
                     return Err(Error::host("the host has had enough"));
                 }
                 results.copy_from_slice(&answer);

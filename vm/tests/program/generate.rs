@@ -444,7 +444,8 @@ impl Generator<'_> {
                 let ops: Vec<&'static BinaryOp> =
                     binaries().iter().filter(|o| o.ty == ty && o.to == ty).take(4).collect();
                 let load = Expr::Load(whole, Box::new(plain(&address)), offset);
-                Expr::Binary(*self.rng.pick(&ops), Box::new(load), Box::new(self.expr(ty, 1)))
+                let op = self.rng.pick::<&'static BinaryOp>(&ops);
+                Expr::Binary(op, Box::new(load), Box::new(self.expr(ty, 1)))
             }
             _ => self.expr(ty, 3),
         };

@@ -201,10 +201,10 @@ pub(crate) fn unaries() -> &'static [UnaryOp] {
         row(Ty::I64, F64, F64ConvertI64U, |a| Ok((a as f64).bits()));
         row(Ty::F32, F64, F64PromoteF32, |a| Ok(f64::from(f32::of(a)).bits()));
         row(Ty::F64, F32, F32DemoteF64, |a| Ok((f64::of(a) as f32).bits()));
-        row(Ty::F32, I32, I32ReinterpretF32, |a| Ok(a));
-        row(Ty::F64, I64, I64ReinterpretF64, |a| Ok(a));
-        row(Ty::I32, F32, F32ReinterpretI32, |a| Ok(a));
-        row(Ty::I64, F64, F64ReinterpretI64, |a| Ok(a));
+        row(Ty::F32, I32, I32ReinterpretF32, Ok);
+        row(Ty::F64, I64, I64ReinterpretF64, Ok);
+        row(Ty::I32, F32, F32ReinterpretI32, Ok);
+        row(Ty::I64, F64, F64ReinterpretI64, Ok);
         row(Ty::F32, I32, I32TruncSatF32S, |a| Ok((f32::of(a) as i32).bits()));
         row(Ty::F32, I32, I32TruncSatF32U, |a| Ok((f32::of(a) as u32).bits()));
         row(Ty::F64, I32, I32TruncSatF64S, |a| Ok((f64::of(a) as i32).bits()));
