@@ -273,10 +273,18 @@ impl<X: Access> Forms<X> {
     pub(crate) const STORE_CHECKED: &'static [Handler] = &[store_checked::<X, Mem>, store_checked::<X, Acc>];
 }
 
+/// Field a, read after the address has been computed: volatile keeps it there.
+#[inline(always)]
+unsafe fn field_a(s: &S) -> u16 {
+    // SAFETY: handlers' contract.
+    unsafe { (&raw const (*s.ip).a).read_volatile() }
+}
+
 handler! {
     fn v128_load<A: Address>(s) {
-        let to = s.slot(s.inst().a).cast();
-        access::load_v128(s.mem, A::get(&s, s.inst().b), s.ip as usize, s.fp as usize, s.ctx as usize, to);
+        let at = A::get(&s, s.inst().b);
+        let to = s.slot(field_a(&s)).cast();
+        access::load_v128(s.mem, at, s.ip as usize, s.fp as usize, s.ctx as usize, to);
         s.next(1)
     }
 }
@@ -284,8 +292,9 @@ handler! {
 handler! {
     /// Value in a, address in b (and c).
     fn v128_store<A: Address>(s) {
-        let from = s.slot(s.inst().a).cast();
-        access::store_v128(s.mem, A::get(&s, s.inst().b), s.ip as usize, s.fp as usize, s.ctx as usize, from);
+        let at = A::get(&s, s.inst().b);
+        let from = s.slot(field_a(&s)).cast();
+        access::store_v128(s.mem, at, s.ip as usize, s.fp as usize, s.ctx as usize, from);
         s.next(1)
     }
 }
