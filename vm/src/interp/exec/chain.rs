@@ -5,29 +5,10 @@
 //! 16-bit immediates.
 
 use super::access::{self, Access};
+use super::memory::{Imm, Short};
 use super::num::{Binary, op};
-use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Reg, S, Src, handler};
+use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Reg, Src, handler};
 use std::marker::PhantomData;
-
-/// The second or third operand.
-pub(crate) trait Short {
-    unsafe fn get<T: Reg>(s: &S, field: u16) -> T;
-}
-impl Short for Mem {
-    #[inline(always)]
-    unsafe fn get<T: Reg>(s: &S, field: u16) -> T {
-        // SAFETY: handlers' contract.
-        unsafe { T::from_slot(s.slot(field)) }
-    }
-}
-/// A 16-bit immediate, sign-extended.
-pub(crate) struct Imm;
-impl Short for Imm {
-    #[inline(always)]
-    unsafe fn get<T: Reg>(_: &S, field: u16) -> T {
-        T::imm16(field)
-    }
-}
 
 /// Two operations, the first of whose results is of the type of the second's operands up to signedness.
 pub(crate) trait Chain: 'static {

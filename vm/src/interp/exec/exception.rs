@@ -6,7 +6,7 @@
 
 use crate::instance::InstanceData;
 use crate::interp::code::Inst;
-use crate::interp::dispatch::{finish, handler};
+use crate::interp::dispatch::{Exit, S, finish, handler};
 use crate::interp::exec::call::stubs;
 use crate::runtime::context::{TrapSite, Unwind, VmContext};
 use crate::runtime::exception::Exception;
@@ -109,15 +109,7 @@ handler! {
     #[cold]
     #[inline(never)]
     pub(crate) fn throw_handle(s) {
-        let from = Place { ip: s.ip, fp: s.fp, context: s.ctx, returning: false };
-        let landing = land(from, s.r);
-        if landing.ip.is_null() {
-            return finish(s);
-        }
-        s.fp = landing.fp;
-        s.ctx = landing.context;
-        s.mem = (*s.ctx).mem0_base;
-        s.go(landing.ip)
+        go_on(s, false)
     }
 }
 
@@ -126,8 +118,16 @@ handler! {
     #[cold]
     #[inline(never)]
     pub(crate) fn throw_in_caller(s) {
-        let from = Place { ip: s.ip, fp: s.fp, context: s.ctx, returning: true };
-        let landing = land(from, s.r);
+        go_on(s, true)
+    }
+}
+
+/// Goes on where the exception in the accumulator is caught, or ends the run.
+#[inline(always)]
+unsafe fn go_on(mut s: S, returning: bool) -> Exit {
+    // SAFETY: handlers' contract.
+    unsafe {
+        let landing = land(Place { ip: s.ip, fp: s.fp, context: s.ctx, returning }, s.r);
         if landing.ip.is_null() {
             return finish(s);
         }

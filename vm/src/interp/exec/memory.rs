@@ -131,26 +131,26 @@ handler! {
     }
 }
 
-/// The value of a store.
-pub(crate) trait StoreValue {
+/// An operand that may be a 16-bit immediate: the value of a store, the operands of joined operations.
+pub(crate) trait Short {
     unsafe fn get<T: Reg>(s: &S, field: u16) -> T;
 }
-impl StoreValue for Mem {
+impl Short for Mem {
     #[inline(always)]
     unsafe fn get<T: Reg>(s: &S, field: u16) -> T {
         // SAFETY: handlers' contract.
         unsafe { T::from_slot(s.slot(field)) }
     }
 }
-impl StoreValue for Acc {
+impl Short for Acc {
     #[inline(always)]
     unsafe fn get<T: Reg>(s: &S, _: u16) -> T {
         T::from_acc(s)
     }
 }
-/// A 16-bit immediate.
+/// A 16-bit immediate, sign-extended.
 pub(crate) struct Imm;
-impl StoreValue for Imm {
+impl Short for Imm {
     #[inline(always)]
     unsafe fn get<T: Reg>(_: &S, field: u16) -> T {
         T::imm16(field)
@@ -159,7 +159,7 @@ impl StoreValue for Imm {
 
 handler! {
     /// Address in a, value in b, offset in x.
-    fn store<X: Access, A: Address, V: StoreValue>(s) {
+    fn store<X: Access, A: Address, V: Short>(s) {
         let i = *s.inst();
         let at = A::get(&s, i.a);
         X::store(s.mem, at, V::get::<X::R>(&s, i.b), s.ip as usize, s.fp as usize, s.ctx as usize);
@@ -169,7 +169,7 @@ handler! {
 
 handler! {
     /// Value in a, address in b and c, offset in d.
-    fn store_sum<X: Access, A: Address, V: StoreValue>(s) {
+    fn store_sum<X: Access, A: Address, V: Short>(s) {
         let at = A::get(&s, s.inst().b);
         X::store(s.mem, at, V::get::<X::R>(&s, s.inst().a), s.ip as usize, s.fp as usize, s.ctx as usize);
         s.next(1)

@@ -1,7 +1,8 @@
 //! Numeric instructions: operations, and the handlers that fetch their operands.
 
+use super::memory::{Imm, Short};
 use crate::interp::dispatch::{
-    Acc, Dst, Handler, IR, IS, Mem, Pair, RI, RS, RW, Reg, S, SI, SR, SS, SW, Src, WR, WS, handler,
+    Acc, Dst, Handler, IR, IS, Mem, Pair, RI, RS, RW, Reg, SI, SR, SS, SW, Src, WR, WS, handler,
 };
 use crate::trap::TrapKind;
 use std::marker::PhantomData;
@@ -68,26 +69,6 @@ handler! {
     }
 }
 
-/// What the sum of an [`add_branch`] is compared with.
-pub(crate) trait Bound {
-    unsafe fn get(s: &S, field: u16) -> i32;
-}
-impl Bound for Mem {
-    #[inline(always)]
-    unsafe fn get(s: &S, field: u16) -> i32 {
-        // SAFETY: handlers' contract.
-        unsafe { i32::from_slot(s.slot(field)) }
-    }
-}
-/// A 16-bit immediate.
-pub(crate) struct Small;
-impl Bound for Small {
-    #[inline(always)]
-    unsafe fn get(_: &S, field: u16) -> i32 {
-        i32::from(field as i16)
-    }
-}
-
 /// A comparison of two i32, whichever sign its operands have.
 pub(crate) trait Compare32: 'static {
     fn holds(a: i32, b: i32) -> bool;
@@ -96,12 +77,12 @@ pub(crate) trait Compare32: 'static {
 handler! {
     /// The end of a counted loop: slot a gets itself plus the immediate b, is compared with c, and if the comparison holds
     /// control goes back by d.
-    fn add_branch<O: Compare32, B: Bound>(s) {
+    fn add_branch<O: Compare32, B: Short>(s) {
         let i = *s.inst();
         let v = i32::from_slot(s.slot(i.a)).wrapping_add(i32::from(i.b as i16));
         v.to_slot(s.slot(i.a));
         v.to_acc(&mut s);
-        if O::holds(v, B::get(&s, i.c())) {
+        if O::holds(v, B::get::<i32>(&s, i.c())) {
             let to = s.ip.offset(i.d() as i16 as isize);
             s.count_and_go(to)
         } else {
@@ -123,7 +104,7 @@ macro_rules! add_branches {
             }
         )*
         /// By comparison (in the order of `BrI32Eq` … `BrI32GeU`), then by bound (slot, immediate).
-        pub(crate) const ADD_BRANCH: &[Handler] = &[$(add_branch::<$name, Mem>, add_branch::<$name, Small>),*];
+        pub(crate) const ADD_BRANCH: &[Handler] = &[$(add_branch::<$name, Mem>, add_branch::<$name, Imm>),*];
     };
 }
 add_branches! {
