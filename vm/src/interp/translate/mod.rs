@@ -10,6 +10,7 @@
 
 mod builder;
 mod control;
+mod names;
 mod operators;
 
 use super::code::{FuncCode, Inst};
@@ -111,7 +112,7 @@ pub(crate) fn disassemble(module: &Module, own_func: u32) -> Result<String> {
     let mut texts = Vec::new();
     let reader = wasmparser::BinaryReader::new(&module.inner.bytes[body.clone()], body.start as u64);
     if let Ok(ops) = wasmparser::FunctionBody::new(reader).get_operators_reader() {
-        texts.extend(ops.into_iter_with_offsets().map_while(|r| r.ok()).map(|(op, at)| (at as u32, format!("{op:?}"))));
+        texts.extend(ops.into_iter_with_offsets().map_while(|r| r.ok()).map(|(op, at)| (at as u32, names::text(&op))));
     }
     let mut out = String::new();
     let mut marks = t.offsets.iter().peekable();
