@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The kinds of traps, in the order of [`TrapKind::from_code`].
+/// The kinds of traps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[non_exhaustive]
 #[repr(u8)]

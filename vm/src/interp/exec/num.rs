@@ -124,7 +124,7 @@ add_branches! {
 pub(crate) struct Forms<O>(PhantomData<O>);
 
 impl<O: Binary> Forms<O> {
-    /// In the order of [`Form::binary`](crate::interp::isa): pair, then destination.
+    /// Pair in the order of [`crate::interp::isa::PairForm`], then destination.
     pub(crate) const BINARY: &'static [Handler] = &[
         binary::<O, SS, Acc>,
         binary::<O, SS, Mem>,
