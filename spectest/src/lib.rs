@@ -22,6 +22,10 @@ use vm::{Features, MemoryMode, Tier, Validation};
 pub struct Config {
     /// What executes functions.
     pub tier: Tier,
+    /// With [`Tier::Auto`], after how many calls and iterations something is compiled; see [`vm::Config::tier_threshold`].
+    pub tier_threshold: Option<u32>,
+    /// How many threads compile; with 0 the guest waits.
+    pub compile_threads: Option<usize>,
     /// How memory accesses are kept in bounds.
     pub memory_mode: MemoryMode,
     /// When function bodies are validated. `assert_invalid` always validates everything.
@@ -40,6 +44,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             tier: Tier::default(),
+            tier_threshold: None,
+            compile_threads: None,
             memory_mode: MemoryMode::default(),
             validation: Validation::default(),
             fuel: false,
@@ -60,6 +66,12 @@ impl Config {
             .validation(self.validation)
             .fuel(self.fuel)
             .features(self.features);
+        if let Some(n) = self.tier_threshold {
+            config.tier_threshold(n);
+        }
+        if let Some(n) = self.compile_threads {
+            config.compile_threads(n);
+        }
         config
     }
 }

@@ -24,7 +24,14 @@ fn configurations() -> Vec<(&'static str, Config)> {
     vec![
         ("interp", base.clone()),
         ("interp_checked", Config { memory_mode: MemoryMode::Checked, validation: Validation::Eager, ..base.clone() }),
-        ("interp_fuel", Config { fuel: true, ..base }),
+        ("interp_fuel", Config { fuel: true, ..base.clone() }),
+        ("jit", Config { tier: Tier::Jit, ..base.clone() }),
+        ("jit_checked", Config { tier: Tier::Jit, memory_mode: MemoryMode::Checked, ..base.clone() }),
+        ("jit_fuel", Config { tier: Tier::Jit, fuel: true, ..base.clone() }),
+        // Every function at its first call, while the guest waits; the call under way goes on in the interpreter.
+        ("auto", Config { tier: Tier::Auto, tier_threshold: Some(1), compile_threads: Some(0), ..base.clone() }),
+        // Every loop at its first iteration, from which on compiled code takes over.
+        ("osr", Config { tier: Tier::Auto, tier_threshold: Some(0), compile_threads: Some(0), ..base }),
     ]
 }
 

@@ -17,9 +17,21 @@ pub enum Validation {
 pub enum Tier {
     /// The register interpreter.
     Interp,
-    /// Whatever this version has that is best: at present the interpreter.
+    /// Machine code: all functions are compiled before a module runs. What the compiler cannot do stays in the interpreter.
+    Jit,
+    /// The interpreter at first; what it runs often is compiled in the background meanwhile, and moves over.
     #[default]
     Auto,
+}
+
+/// How a profiler gets to know compiled code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// A list of addresses and names in `/tmp/perf-PID.map`, which `perf report` reads.
+    PerfMap,
+    /// Code with its offsets in the module, in `jit-PID.dump` in the present directory, for `perf inject --jit`. The recording
+    /// must use the monotonic clock (`perf record -k 1`).
+    JitDump,
 }
 
 /// How accesses to linear memory are kept in bounds.
@@ -32,6 +44,11 @@ pub enum MemoryMode {
     Checked,
 }
 
+/// Samples that a threshold is made of, if there is room for so many.
+const SAMPLES: u32 = 16;
+/// Loop iterations and calls between two samples at most. A prime, so that no loop nest is always seen at the same place.
+const SAMPLE_INTERVAL: u32 = 1_009;
+
 /// Settings from which an [`Engine`](crate::Engine) is made.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -42,6 +59,13 @@ pub struct Config {
     pub(crate) memory_mode: MemoryMode,
     pub(crate) features: Features,
     pub(crate) budget: u32,
+    pub(crate) interruption: bool,
+    pub(crate) threshold: u32,
+    pub(crate) compile_threads: Option<usize>,
+    pub(crate) compile_log: bool,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) gdb: bool,
+    pub(crate) passes: jit::passes::Switches,
 }
 
 impl Default for Config {
@@ -54,6 +78,13 @@ impl Default for Config {
             memory_mode: MemoryMode::default(),
             features: wasm::default_features(),
             budget: 20_000,
+            interruption: true,
+            threshold: 20_000,
+            compile_threads: None,
+            compile_log: false,
+            profile: None,
+            gdb: false,
+            passes: Default::default(),
         }
     }
 }
@@ -93,9 +124,65 @@ impl Config {
         self.features = f;
         self
     }
+    /// Whether guests can be stopped by [`InterruptHandle`](crate::InterruptHandle) and deadlines while compiled code runs,
+    /// which then looks at every loop iteration and call. The interpreter always looks.
+    pub fn interruption(&mut self, on: bool) -> &mut Self {
+        self.interruption = on;
+        self
+    }
+    /// With [`Tier::Auto`], after about how many calls and loop iterations a function is compiled. With 0, for tests, every
+    /// loop goes on in compiled code at its first iteration, and no function is entered in it.
+    pub fn tier_threshold(&mut self, n: u32) -> &mut Self {
+        self.threshold = n;
+        self
+    }
+    /// How many threads compile; with 0 the guest waits for each compilation. Without this setting there is one less than
+    /// there are processors, and at least one.
+    pub fn compile_threads(&mut self, n: usize) -> &mut Self {
+        self.compile_threads = Some(n);
+        self
+    }
+    /// Whether single compilations are kept for [`Engine::compile_stats`](crate::Engine::compile_stats).
+    pub fn compile_log(&mut self, on: bool) -> &mut Self {
+        self.compile_log = on;
+        self
+    }
+    /// Lets a profiler know compiled code.
+    pub fn profile(&mut self, p: Option<Profile>) -> &mut Self {
+        self.profile = p;
+        self
+    }
+    /// Lets GDB know the names of compiled functions.
+    pub fn gdb(&mut self, on: bool) -> &mut Self {
+        self.gdb = on;
+        self
+    }
+    /// Which passes of the compiler run.
+    #[doc(hidden)]
+    pub fn passes(&mut self, switches: jit::passes::Switches) -> &mut Self {
+        self.passes = switches;
+        self
+    }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.
     pub fn interrupt_interval(&mut self, n: u32) -> &mut Self {
         self.budget = n.max(1);
         self
+    }
+
+    /// Threads that compile.
+    pub(crate) fn threads(&self) -> usize {
+        let others = || std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1));
+        self.compile_threads.unwrap_or_else(others)
+    }
+    /// Loop iterations and calls between two samples of the interpreter.
+    pub(crate) fn interval(&self) -> u32 {
+        match self.tier {
+            Tier::Auto => (self.threshold / SAMPLES).clamp(1, SAMPLE_INTERVAL).min(self.budget),
+            Tier::Interp | Tier::Jit => self.budget,
+        }
+    }
+    /// Samples after which something is compiled.
+    pub(crate) fn samples(&self) -> u32 {
+        (self.threshold / self.interval()).max(1)
     }
 }

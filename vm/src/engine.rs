@@ -3,6 +3,9 @@
 use crate::config::Config;
 use crate::error::Result;
 use crate::runtime::pool::Pool;
+use crate::tier::log::{CompileStats, Log};
+use crate::tier::queue::Queue;
+use crate::tier::timer::Timer;
 use std::sync::Arc;
 use wasm::TypeRegistry;
 
@@ -16,6 +19,9 @@ struct EngineInner {
     config: Config,
     types: TypeRegistry,
     pool: Arc<Pool>,
+    queue: Arc<Queue>,
+    timer: Arc<Timer>,
+    log: Log,
 }
 
 impl Engine {
@@ -24,13 +30,25 @@ impl Engine {
     /// # Errors
     /// When the settings cannot be met.
     pub fn new(config: &Config) -> Result<Engine> {
-        Ok(Engine {
-            inner: Arc::new(EngineInner {
-                config: config.clone(),
-                types: TypeRegistry::default(),
-                pool: Arc::default(),
-            }),
-        })
+        Ok(Engine::with(config.clone()))
+    }
+
+    fn with(config: Config) -> Engine {
+        let log = Log::new(&config);
+        let inner = EngineInner {
+            config,
+            types: TypeRegistry::default(),
+            pool: Arc::default(),
+            queue: Arc::default(),
+            timer: Arc::default(),
+            log,
+        };
+        Engine { inner: Arc::new(inner) }
+    }
+
+    /// What has been compiled so far.
+    pub fn compile_stats(&self) -> CompileStats {
+        self.inner.log.stats()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -42,6 +60,15 @@ impl Engine {
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.inner.pool
     }
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.inner.queue
+    }
+    pub(crate) fn timer(&self) -> &Arc<Timer> {
+        &self.inner.timer
+    }
+    pub(crate) fn log(&self) -> &Log {
+        &self.inner.log
+    }
     /// Whether both are the same engine.
     pub fn same(a: &Engine, b: &Engine) -> bool {
         Arc::ptr_eq(&a.inner, &b.inner)
@@ -50,12 +77,13 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Engine {
-            inner: Arc::new(EngineInner {
-                config: Config::default(),
-                types: TypeRegistry::default(),
-                pool: Arc::default(),
-            }),
-        }
+        Engine::with(Config::default())
+    }
+}
+
+impl Drop for EngineInner {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.timer.close();
     }
 }

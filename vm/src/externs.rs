@@ -3,7 +3,6 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::func::Func;
-use crate::runtime::context::VmGlobal;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
 use crate::store::{AsContext, AsContextMut, GlobalData, StoreId, StoreOpaque, TagData};
@@ -270,9 +269,9 @@ impl Global {
     pub fn new(mut ctx: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let store = ctx.as_context_mut().0.opaque_mut();
         value.check(store, ty.content)?;
-        let ptr = store.globals.push(GlobalData { value: VmGlobal::default(), ty });
+        let ptr = store.add_global(ty);
         // SAFETY: the global was just made and has two slots.
-        unsafe { value.store((*ptr.as_ptr()).value.value.as_mut_ptr()) };
+        unsafe { value.store((*ptr.as_ref().at).value.as_mut_ptr()) };
         Ok(Global { store: store.id, ptr })
     }
     /// Its type.
@@ -285,7 +284,7 @@ impl Global {
         let store = ctx.0.opaque();
         let g = self.inner(store);
         // SAFETY: a global holds a value of its type.
-        unsafe { Val::load(g.value.value.as_ptr(), g.ty.content, store) }
+        unsafe { Val::load((*g.at).value.as_ptr(), g.ty.content, store) }
     }
     /// Sets its value.
     ///
@@ -300,7 +299,7 @@ impl Global {
         }
         value.check(store, ty.content)?;
         // SAFETY: the store owns the global and is borrowed exclusively.
-        unsafe { value.store((*self.ptr.as_ptr()).value.value.as_mut_ptr()) };
+        unsafe { value.store((*self.ptr.as_ref().at).value.as_mut_ptr()) };
         Ok(())
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct InstanceData {
     pub(crate) module: Module,
     imports: Box<[*const VmFuncRef]>,
     globals: Box<[*mut VmGlobal]>,
+    /// The same globals with their types.
+    global_items: Box<[NonNull<GlobalData>]>,
     memories: Box<[*mut LinearMemory]>,
     tables: Box<[*mut TableData]>,
     tags: Box<[*mut TagData]>,
@@ -83,6 +85,8 @@ impl InstanceData {
                 func_index: func,
                 param_slots: ty.param_slots(),
                 result_slots: ty.result_slots(),
+                // SAFETY: there is a native cell for each of them too.
+                native: unsafe { self.context.native_cells.add(own as usize) },
             };
         }
         r
@@ -120,7 +124,7 @@ impl InstanceData {
                         None => Memory { store: id, ptr }.into(),
                     }
                 }
-                ExternKind::Global => Global { store: id, ptr: NonNull::new_unchecked(self.globals[i]).cast() }.into(),
+                ExternKind::Global => Global { store: id, ptr: self.global_items[i] }.into(),
                 ExternKind::Tag => Tag { store: id, ptr: NonNull::new_unchecked(self.tags[i]) }.into(),
             }
         }
@@ -253,7 +257,7 @@ struct Spaces {
     funcs: Vec<*const VmFuncRef>,
     tables: Vec<*mut TableData>,
     memories: Vec<*mut LinearMemory>,
-    globals: Vec<*mut VmGlobal>,
+    globals: Vec<NonNull<GlobalData>>,
     tags: Vec<*mut TagData>,
 }
 
@@ -277,10 +281,8 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
     for table in &raw.tables[spaces.tables.len()..] {
         spaces.tables.push(store.add_table(TableData::new(table.ty, 0)?)?.as_ptr());
     }
-    for global in &raw.globals[spaces.globals.len()..] {
-        let data = store.globals.push(GlobalData { value: VmGlobal::default(), ty: global.ty });
-        spaces.globals.push(data.cast().as_ptr());
-    }
+    let imported_globals = spaces.globals.len();
+    spaces.globals.extend(raw.globals[imported_globals..].iter().map(|g| store.add_global(g.ty)));
     for &ty in &raw.tags[spaces.tags.len()..] {
         spaces.tags.push(store.tags.push(TagData { ty }).as_ptr());
     }
@@ -288,6 +290,7 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
     let mem0 = spaces.memories.first().map(|&m| unsafe { ((*m).guarded, (*m).vm.base) });
     let guarded = mem0.is_some_and(|(g, _)| g);
     let own_funcs = raw.bodies.len();
+    module.prepare(guarded);
     let data = InstanceData {
         context: VmContext {
             store: &raw mut store.vm,
@@ -298,10 +301,17 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
             memories: std::ptr::null(),
             tables: std::ptr::null(),
             func_refs: std::ptr::null_mut(),
+            helpers: crate::native::helpers(),
+            args: store.native_stack.as_ref().map_or(std::ptr::null_mut(), |s| s.args()),
+            interrupt: &raw const store.vm.interrupt.poll,
+            native_cells: module.code(guarded).native.cells(),
+            own_globals: Default::default(),
         },
         module: module.clone(),
         imports: spaces.funcs.into(),
-        globals: spaces.globals.into(),
+        // SAFETY: the store owns the globals.
+        globals: spaces.globals.iter().map(|g| unsafe { g.as_ref().at }).collect(),
+        global_items: spaces.globals.into(),
         memories: spaces.memories.into(),
         tables: spaces.tables.into(),
         tags: spaces.tags.into(),
@@ -312,12 +322,22 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
     let mut ptr = store.instances.push(data);
     // SAFETY: the instance was just made and is not shared yet; the arrays never move.
     let d = unsafe { ptr.as_mut() };
+    place_globals(d, imported_globals);
     d.context.imports = d.imports.as_ptr();
     d.context.globals = d.globals.as_ptr();
     d.context.memories = d.memories.as_ptr();
     d.context.tables = d.tables.as_ptr();
     d.context.func_refs = d.func_refs.as_mut_ptr();
     Ok(ptr)
+}
+
+/// Lets the first globals of the instance's own have their values in its context.
+fn place_globals(d: &mut InstanceData, imported: usize) {
+    for (i, own) in d.context.own_globals.iter_mut().enumerate().take(d.globals.len() - imported) {
+        d.globals[imported + i] = own;
+        // SAFETY: the store owns the global, which nobody else knows yet.
+        unsafe { (*d.global_items[imported + i].as_ptr()).at = own };
+    }
 }
 
 fn zeroed_func_refs(n: usize) -> Box<[VmFuncRef]> {
@@ -380,7 +400,7 @@ fn link(store: &mut StoreOpaque, module: &Module, offered: &[Extern]) -> Result<
                 if !global_fits(store, &have, &want) {
                     return Err(wrong(crate::ExternType::Global(have).to_string()));
                 }
-                spaces.globals.push(g.ptr.cast().as_ptr());
+                spaces.globals.push(g.ptr);
             }
             (ImportType::Tag(want), Extern::Tag(t)) => {
                 store.check(t.store)?;

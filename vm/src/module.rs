@@ -9,7 +9,7 @@ use crate::interp::translate;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use wasm::{ExternKind, FuncType, ImportType as RawImport, Names, TypeId};
 use wasmparser::FuncValidatorAllocations;
 
@@ -24,8 +24,12 @@ pub(crate) struct ModuleInner {
     pub(crate) bytes: Vec<u8>,
     pub(crate) raw: wasm::Module,
     names: OnceLock<Names>,
+    /// What the compiler has found out about the module as a whole.
+    pub(crate) facts: OnceLock<jit::frontend::ModuleFacts>,
     /// Register code for instances whose memory 0 is guarded, and for the others.
     codes: [OnceLock<ModuleCode>; 2],
+    /// Whether all of it has been compiled.
+    compiled: [Once; 2],
 }
 
 /// An import of a module.
@@ -67,6 +71,27 @@ impl ExportType<'_> {
     }
 }
 
+impl ModuleInner {
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.names().module.as_deref()
+    }
+
+    pub(crate) fn func_name(&self, func: u32) -> Option<String> {
+        if let Some(n) = self.names().funcs.get(&func) {
+            return Some(n.to_string());
+        }
+        if let Some(e) = self.raw.exports.iter().find(|e| e.kind == ExternKind::Func && e.index == func) {
+            return Some(e.name.to_string());
+        }
+        let import = self.raw.imports.iter().filter(|i| matches!(i.ty, RawImport::Func(_))).nth(func as usize)?;
+        Some(format!("{}.{}", import.module, import.name))
+    }
+
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::read(&self.bytes, self.raw.name_section.clone()))
+    }
+}
+
 impl Module {
     /// Reads a module in the binary format, or in the text format with the feature `wat`.
     ///
@@ -98,7 +123,9 @@ impl Module {
             bytes,
             raw,
             names: OnceLock::new(),
+            facts: OnceLock::new(),
             codes: [OnceLock::new(), OnceLock::new()],
+            compiled: [Once::new(), Once::new()],
         };
         let module = Module { inner: Arc::new(inner) };
         if engine.config().validation == Validation::Eager {
@@ -161,24 +188,12 @@ impl Module {
 
     /// The module's own name, from its name section.
     pub fn name(&self) -> Option<&str> {
-        self.names().module.as_deref()
+        self.inner.name()
     }
 
     /// Name of a function: from the name section, or the name under which it is exported or imported.
     pub fn func_name(&self, func: u32) -> Option<String> {
-        if let Some(n) = self.names().funcs.get(&func) {
-            return Some(n.to_string());
-        }
-        let raw = &self.inner.raw;
-        if let Some(e) = raw.exports.iter().find(|e| e.kind == ExternKind::Func && e.index == func) {
-            return Some(e.name.to_string());
-        }
-        let import = raw.imports.iter().filter(|i| matches!(i.ty, RawImport::Func(_))).nth(func as usize)?;
-        Some(format!("{}.{}", import.module, import.name))
-    }
-
-    fn names(&self) -> &Names {
-        self.inner.names.get_or_init(|| Names::read(&self.inner.bytes, self.inner.raw.name_section.clone()))
+        self.inner.func_name(func)
     }
 
     /// What the module needs.
@@ -256,6 +271,13 @@ impl Module {
         let own = self.inner.raw.own_func(func).filter(|&f| (f as usize) < self.inner.raw.bodies.len());
         let own = own.ok_or_else(|| Error::api(format!("function {func} is an import or does not exist")))?;
         translate::disassemble(self, own)
+    }
+
+    /// Gets ready for instances of one kind: with `Tier::Jit` everything is compiled now, unless it has been.
+    pub(crate) fn prepare(&self, guarded: bool) {
+        if self.inner.engine.config().tier == crate::Tier::Jit {
+            self.inner.compiled[usize::from(guarded)].call_once(|| crate::tier::eager::compile_all(self, guarded));
+        }
     }
 
     /// The register code for instances of one kind.

@@ -4,13 +4,16 @@
 //! handle is only dereferenced after its store id has been compared. `VmStore` comes first, so that a pointer to it,
 //! which is all that running code has, is also a pointer to the whole store.
 
+use crate::config::Tier;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
 use crate::interp::stack::ValueStack;
+use crate::native::stack::NativeStack;
 use crate::runtime::context::{HostFunc, Interrupt, VmContext, VmFuncRef, VmGlobal, VmStore};
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
+use crate::sys::NATIVE_AVAILABLE;
 use crate::value::Val;
 use std::any::Any;
 use std::marker::PhantomData;
@@ -55,6 +58,9 @@ impl<T> Arena<T> {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = NonNull<T>> + '_ {
+        self.0.iter().copied()
+    }
 }
 
 impl<T> Drop for Arena<T> {
@@ -67,10 +73,11 @@ impl<T> Drop for Arena<T> {
 }
 
 /// A global with its type.
-#[repr(C)]
 pub(crate) struct GlobalData {
-    pub(crate) value: VmGlobal,
+    /// Where the value is: in the context of the instance that made the global, or in `own`.
+    pub(crate) at: *mut VmGlobal,
     pub(crate) ty: GlobalType,
+    own: VmGlobal,
 }
 
 /// A tag.
@@ -101,6 +108,8 @@ pub(crate) struct StoreOpaque {
     pub(crate) host_funcs: Arena<HostFuncData>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
     pub(crate) stack: Option<ValueStack>,
+    /// Where compiled code runs, once it has.
+    pub(crate) native_stack: Option<NativeStack>,
     /// Native stack pointer at the outermost call into the guest, or 0.
     pub(crate) native_base: usize,
 }
@@ -112,7 +121,19 @@ impl StoreOpaque {
             vm: VmStore {
                 stack_limit: std::ptr::null_mut(),
                 fuel: 0,
-                budget: i64::from(engine.config().budget),
+                native_limit: 0,
+                slot_top: std::ptr::null_mut(),
+                tail_code: std::ptr::null(),
+                tail_adapter: std::ptr::null(),
+                tail_context: std::ptr::null_mut(),
+                native_sp: 0,
+                native_top: 0,
+                native_size: 0,
+                emergency_top: 0,
+                fault: Default::default(),
+                budget_left: i64::from(engine.config().interval()) - 1,
+                budget: i64::from(engine.config().interval()) - 1,
+                sampled: engine.config().tier == Tier::Auto && NATIVE_AVAILABLE,
                 host_top: std::ptr::null_mut(),
                 interrupt: Arc::new(Interrupt::default()),
                 deadline: None,
@@ -120,6 +141,7 @@ impl StoreOpaque {
                 unwind: None,
                 exceptions: Default::default(),
                 site: None,
+                trace: Default::default(),
                 guarded: Vec::new(),
                 limits: StoreLimits::default(),
             },
@@ -134,20 +156,32 @@ impl StoreOpaque {
             host_funcs: Arena::new(),
             externs: Vec::new(),
             stack: None,
+            native_stack: None,
             native_base: 0,
         }
     }
 
-    /// Gives the stack to the next store.
+    /// Gives the stacks to the next store.
     fn release(&mut self) {
         if let Some(stack) = self.stack.take() {
             self.engine.pool().put_stack(stack);
+        }
+        if let Some(stack) = self.native_stack.take() {
+            self.engine.pool().put_native_stack(stack);
         }
     }
 
     /// Refuses handles of other stores.
     pub(crate) fn check(&self, id: StoreId) -> Result<()> {
         if self.id == id { Ok(()) } else { Err(Error::api("a handle was used with a store it does not belong to")) }
+    }
+
+    /// Makes a global, zero at first, with its value beside its type.
+    pub(crate) fn add_global(&mut self, ty: GlobalType) -> NonNull<GlobalData> {
+        let g = self.globals.push(GlobalData { at: std::ptr::null_mut(), ty, own: VmGlobal::default() });
+        // SAFETY: the global was just made; arenas do not move what they own.
+        unsafe { (*g.as_ptr()).at = &raw mut (*g.as_ptr()).own };
+        g
     }
 
     /// Makes a reference to a host function; the store keeps the function alive.
@@ -166,6 +200,7 @@ impl StoreOpaque {
             func_index: u32::MAX,
             param_slots: params,
             result_slots: results,
+            native: std::ptr::null(),
         };
         // `func_ref` is the first field of a `repr(C)` structure.
         self.host_funcs.push(HostFuncData { func_ref, _host: host }).cast()
@@ -302,7 +337,12 @@ impl<T: 'static> Store<T> {
 
     /// Makes guests trap once the moment has passed.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.get_mut().opaque.vm.deadline = deadline;
+        let store = &mut self.get_mut().opaque;
+        store.vm.deadline = deadline;
+        let config = store.engine.config();
+        if let (Some(deadline), true) = (deadline, config.tier != Tier::Interp && config.interruption) {
+            store.engine.timer().set(deadline, &store.vm.interrupt);
+        }
     }
 
     /// A handle with which another thread can stop the guest.
@@ -332,6 +372,7 @@ impl InterruptHandle {
     /// Makes the running guest trap soon, or the next one at its first loop or call. Holds for one trap.
     pub fn interrupt(&self) {
         self.0.flag.store(true, Ordering::Relaxed);
+        self.0.poll.store(true, Ordering::Release);
     }
 }
 

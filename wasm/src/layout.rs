@@ -24,6 +24,30 @@ pub mod context {
     pub const TABLES: usize = 48;
     /// Array of function references of the module's own functions, filled on first use.
     pub const FUNC_REFS: usize = 56;
+    /// Array of the addresses of the helpers of compiled code.
+    pub const HELPERS: usize = 64;
+    /// The store's argument area of compiled calls.
+    pub const ARGS: usize = 72;
+    /// Pointer to the store's interrupt flag, one byte, not zero when the guest shall look why.
+    pub const INTERRUPT: usize = 80;
+    /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
+    pub const OWN_GLOBALS: usize = 96;
+    /// How many of the module's own globals (counted without imported ones) lie in the context.
+    pub const INLINE_GLOBALS: usize = 8;
+}
+
+/// Offsets into the store's runtime state.
+pub mod store {
+    /// End of the slots that frames of the interpreter may use.
+    pub const STACK_LIMIT: usize = 0;
+    /// Remaining fuel, i64; the guest is out of fuel when it is negative.
+    pub const FUEL: usize = 8;
+    /// Lowest `rsp` with which compiled code may call helpers and adapters.
+    pub const NATIVE_LIMIT: usize = 16;
+    /// First free slot of the interpreter's stack while compiled code runs.
+    pub const SLOT_TOP: usize = 24;
+    /// Compiled code to go on at when a call by an exit adapter ended in a tail call.
+    pub const TAIL_CODE: usize = 32;
 }
 
 /// Offsets into `VmFuncRef`, what a function reference points to.
@@ -40,8 +64,10 @@ pub mod func_ref {
     pub const FUNC_INDEX: usize = 28;
     /// Slots that the callee's parameters take, u32: its return address follows them.
     pub const PARAM_SLOTS: usize = 32;
+    /// Address of the callee's native cell (a pointer to its machine code); null for host functions, whose `CONTEXT` is null.
+    pub const NATIVE: usize = 40;
     /// Size of the structure.
-    pub const SIZE: usize = 40;
+    pub const SIZE: usize = 48;
 }
 
 /// Offsets into `VmMemory`.

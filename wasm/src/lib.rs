@@ -9,6 +9,7 @@
 
 mod const_expr;
 mod error;
+mod frame;
 pub mod layout;
 mod module;
 mod names;
@@ -18,6 +19,7 @@ mod types;
 
 pub use const_expr::{ConstExpr, ConstOp};
 pub use error::ParseError;
+pub use frame::FrameLayout;
 pub use module::{
     DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, Export, ExternKind, FuncBody, Global, Import, ImportType,
     Module, Table,

@@ -12,9 +12,13 @@
 
 use super::exec::call::lazy_entry;
 use super::exec::exception::{Reference, TryRange};
+use crate::native::code::NativeCode;
+use crate::native::enter::NativeEntry;
+use crate::tier::heat::FuncHeat;
+use jit::Entry;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// One instruction or data word.
 #[repr(C, align(16))]
@@ -60,11 +64,47 @@ pub(crate) struct FuncCode {
     pub(crate) insts: Box<[Inst]>,
     /// Its `try` blocks, inner ones first.
     pub(crate) tries: Box<[TryRange]>,
+    /// Its loops at which compiled code can take over, in the order of their first instructions.
+    pub(crate) loops: Box<[Loop]>,
+}
+
+/// A loop of register code.
+pub(crate) struct Loop {
+    /// Index of its first instruction.
+    pub(crate) inst: u32,
+    /// Offset of its operator in the module.
+    pub(crate) offset: u32,
+    /// How often it was seen running.
+    pub(crate) heat: AtomicU32,
+    /// The same since the function was compiled.
+    pub(crate) late: AtomicU8,
+    /// How far its compilation has come: a `tier::queue::State`.
+    pub(crate) state: AtomicU8,
+    /// Compiled code for the rest of the function from here on, once there is some.
+    pub(crate) native: AtomicPtr<NativeEntry>,
+}
+
+impl Loop {
+    pub(crate) fn new(inst: u32, offset: u32) -> Loop {
+        Loop {
+            inst,
+            offset,
+            heat: AtomicU32::default(),
+            late: AtomicU8::default(),
+            state: AtomicU8::default(),
+            native: AtomicPtr::default(),
+        }
+    }
 }
 
 /// The register code of a module for one kind of instances.
 pub(crate) struct ModuleCode {
     cells: Box<[CodeCell]>,
+    /// Compiled code.
+    pub(crate) native: NativeCode,
+    /// Where code cells of compiled functions lead, by address, and the entries at loops.
+    entries: Mutex<BTreeMap<usize, Box<NativeEntry>>>,
+    pub(crate) heat: OnceLock<Box<[FuncHeat]>>,
     /// By the address of the first instruction.
     translated: Mutex<BTreeMap<usize, FuncCode>>,
 }
@@ -77,7 +117,13 @@ impl ModuleCode {
         for cell in &mut cells {
             *cell.entry.get_mut() = &raw mut cell.stub;
         }
-        ModuleCode { cells, translated: Mutex::new(BTreeMap::new()) }
+        ModuleCode {
+            cells,
+            native: NativeCode::new(funcs),
+            entries: Mutex::default(),
+            heat: OnceLock::new(),
+            translated: Mutex::default(),
+        }
     }
 
     /// The cells, one per function of the module's own.
@@ -99,12 +145,65 @@ impl ModuleCode {
         entry
     }
 
+    /// Keeps the entry of compiled code and lets the interpreter go there: calls of the function, or back edges of the loop.
+    pub(crate) fn publish_native(&self, own_func: u32, entry: Entry, native: Box<NativeEntry>) {
+        let address = (&raw const *native).cast_mut();
+        self.entries.lock().unwrap_or_else(|e| e.into_inner()).insert(address as usize, native);
+        match entry {
+            Entry::Function => {
+                // Not while somebody publishes register code, who would take the stub for still being there.
+                let _translated = self.lock();
+                self.cells[own_func as usize].entry.store(address.cast(), Ordering::Release);
+            }
+            Entry::Loop(offset) => {
+                self.with_loop(own_func, offset, |l| l.native.store(address, Ordering::Release));
+            }
+        }
+    }
+
+    fn with_loop(&self, own_func: u32, offset: u32, act: impl FnOnce(&Loop)) {
+        let translated = self.lock();
+        let mut code = translated.values().filter(|f| f.func == own_func);
+        if let Some(l) = code.find_map(|f| f.loops.iter().find(|l| l.offset == offset)) {
+            act(l);
+        }
+    }
+
+    /// Notes how far the compilation of a loop has come.
+    pub(crate) fn set_loop_state(&self, own_func: u32, offset: u32, state: u8) {
+        self.with_loop(own_func, offset, |l| l.state.store(state, Ordering::Relaxed));
+    }
+
+    /// Number of functions.
+    pub(crate) fn funcs(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The function that contains an instruction of register code, and the loop that begins with it. Of several that do so,
+    /// the innermost: control falls through the others' beginnings.
+    pub(crate) fn place(&self, ip: *const Inst) -> Option<(u32, Option<&Loop>)> {
+        let translated = self.lock();
+        let (start, f) = translated.range(..=ip as usize).next_back()?;
+        let inst = (ip as usize - start) / size_of::<Inst>();
+        if inst >= f.insts.len() {
+            return None;
+        }
+        let i = f.loops.partition_point(|l| l.inst as usize <= inst).checked_sub(1);
+        let found = i.map(|i| &raw const f.loops[i]);
+        // SAFETY: code is freed with its module, which outlives this borrow.
+        let found = found.map(|l| unsafe { &*l }).filter(|l| l.inst as usize == inst);
+        Some((f.func, found))
+    }
+
     /// The function that contains an instruction, and the instruction's index in its code.
     pub(crate) fn find(&self, ip: *const Inst) -> Option<(u32, usize)> {
         let stubs = self.cells.as_ptr_range();
         if (ip as usize) >= stubs.start as usize && (ip as usize) < stubs.end as usize {
             let i = (ip as usize - stubs.start as usize) / size_of::<CodeCell>();
             return Some((i as u32, 0));
+        }
+        if let Some(entry) = self.entries.lock().unwrap_or_else(|e| e.into_inner()).get(&(ip as usize)) {
+            return Some((entry.inst.ab(), 0));
         }
         let translated = self.lock();
         let (start, f) = translated.range(..=ip as usize).next_back()?;

@@ -160,7 +160,7 @@ handler! {
     pub(crate) fn trap(s) {
         let kind: TrapKind = std::mem::transmute(s.r as u8);
         let store = &mut *(*s.ctx).store;
-        store.site = Some(crate::runtime::context::TrapSite { ip: s.ip as usize, fp: s.fp, context: s.ctx });
+        store.site = Some(crate::runtime::context::TrapSite { ip: s.ip as usize, fp: s.fp, context: s.ctx, returning: false });
         store.unwind = Some(crate::runtime::context::Unwind::Trap(kind));
         finish(s)
     }

@@ -1,16 +1,20 @@
 //! Calls from the host into the guest, and what becomes of a run that did not return.
+//!
+//! Calls of the interpreter from compiled code (`native::call`) share how a run is started.
 
 use super::backtrace;
 use super::dispatch::{S, run};
 use super::exec::call::stubs;
 use super::stack::ValueStack;
 use crate::error::{Error, Result};
+use crate::native::trap::note_fault;
 use crate::runtime::context::{Slot, TrapSite, Unwind, VmFuncRef, VmStore};
 use crate::store::StoreOpaque;
-use crate::sys::{Guarded, Outcome, guarded_call};
+use crate::sys::{Guarded, Outcome, ensure_signal_stack, guarded_call};
 use crate::trap::{Trap, TrapKind};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Bytes of native stack that nested calls between host and guest may use.
 const NATIVE_STACK: usize = 512 << 10;
@@ -62,12 +66,17 @@ impl NativeBase {
         let marker = 0u8;
         let here = &raw const marker as usize;
         // SAFETY: the caller's contract.
-        let base = unsafe { &mut (*store).native_base };
+        let (base, vm) = unsafe { (&mut (*store).native_base, &(*store).vm) };
         let outermost = *base == 0;
+        let exhausted = match vm.native_top.wrapping_sub(here) < vm.native_size {
+            true => here < vm.native_limit,
+            false => !outermost && base.abs_diff(here) > NATIVE_STACK,
+        };
+        if exhausted {
+            return Err(TrapKind::CallStackExhausted.into());
+        }
         if outermost {
             *base = here;
-        } else if base.abs_diff(here) > NATIVE_STACK {
-            return Err(TrapKind::CallStackExhausted.into());
         }
         Ok(NativeBase { store, outermost })
     }
@@ -134,6 +143,27 @@ unsafe extern "C" fn start(state: *mut u8) {
     unsafe { run(*state.cast::<S>()) }
 }
 
+/// Runs the interpreter; why the run ended early, if it did, is in the store then.
+///
+/// # Safety
+/// `state` must describe a frame at the entry of valid register code, in the store.
+pub(crate) unsafe fn run_guarded(vm: *mut VmStore, mut state: S) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut record = Guarded::new(is_guest_fault, note_fault, vm.cast());
+        let outcome = guarded_call(start, (&raw mut state).cast(), &mut record);
+        if outcome == Outcome::Faulted {
+            (*vm).unwind = Some(Unwind::Trap(TrapKind::MemoryOutOfBounds));
+            (*vm).site = Some(TrapSite {
+                ip: record.fault_ip,
+                fp: record.fault_fp as *mut Slot,
+                context: record.fault_context as *mut _,
+                returning: false,
+            });
+        }
+    }
+}
+
 unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) -> Result<()> {
     // SAFETY: `invoke`'s contract.
     unsafe {
@@ -144,59 +174,52 @@ unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) ->
             fp: base,
             mem: (*f.context).mem0_base,
             ctx: f.context,
-            bg: (*vm).budget,
+            bg: (*vm).budget_left,
             r: (&raw const stubs().exit[1]) as u64,
             d: 0.0,
             f: 0.0,
         };
         // A flag or deadline that is due stops even a guest that would use up no budget.
-        if (*vm).deadline.is_some() || (&(*vm).interrupt).flag.load(Ordering::Relaxed) {
+        let flagged = (&(*vm).interrupt).flag.load(Ordering::Relaxed);
+        if flagged || (*vm).deadline.is_some() {
             state.bg = 0;
+            let due = flagged || (*vm).deadline.is_some_and(|d| Instant::now() >= d);
+            (&(*vm).interrupt).poll.fetch_or(due, Ordering::Relaxed);
+        }
+        if (*vm).native_top != 0 {
+            ensure_signal_stack().map_err(|e| Error::limit(format!("cannot have a signal stack: {e}")))?;
         }
         let outer_top = std::mem::replace(&mut (*vm).host_top, std::ptr::null_mut());
-        let mut record = Guarded::new(is_guest_fault, store.cast());
-        let outcome = guarded_call(start, (&raw mut state).cast(), &mut record);
+        run_guarded(vm, state);
         (*vm).host_top = outer_top;
-        if outcome == Outcome::Faulted {
-            (*vm).unwind = Some(Unwind::Trap(TrapKind::MemoryOutOfBounds));
-            (*vm).site = Some(TrapSite {
-                ip: record.fault_ip,
-                fp: record.fault_fp as *mut Slot,
-                context: record.fault_context as *mut _,
-            });
+        if (*vm).unwind.is_none() {
+            return Ok(());
         }
-        let Some(why) = (*vm).unwind.take() else { return Ok(()) };
-        let error = match why {
-            Unwind::Trap(kind) => {
-                let mut trap = Trap::new(kind);
-                backtrace::capture(&mut *store, base, depth, &mut trap);
-                Error::from(trap)
-            }
-            Unwind::Exception(exception) => {
-                let mut trap = Trap::new(TrapKind::UncaughtException);
-                trap.exception = Some(((*store).id, exception));
-                backtrace::capture(&mut *store, base, depth, &mut trap);
-                Error::from(trap)
-            }
-            Unwind::Error(Error::Trap(mut trap)) => {
-                if trap.backtrace.is_empty() {
-                    backtrace::capture(&mut *store, base, depth, &mut trap);
-                }
-                Error::Trap(trap)
-            }
-            Unwind::Error(e @ Error::Module(_)) => {
-                // A body found invalid at its first call.
-                let mut trap = Trap::with_detail(TrapKind::InvalidFunction, e.to_string());
-                backtrace::capture(&mut *store, base, depth, &mut trap);
-                Error::from(trap)
-            }
-            Unwind::Error(e) => e,
-            Unwind::Panic(panic) => {
-                (*vm).cross_calls.truncate(depth);
-                std::panic::resume_unwind(panic)
-            }
-        };
+        backtrace::walk(&mut *store, base, depth);
         (*vm).cross_calls.truncate(depth);
-        Err(error)
+        (*vm).budget_left = (*vm).budget;
+        Err(error(&mut *store))
     }
+}
+
+/// What the host gets to see of the reason for which a run has ended. Panics of host functions go on.
+unsafe fn error(store: &mut StoreOpaque) -> Error {
+    let mut trap = match store.vm.unwind.take() {
+        Some(Unwind::Trap(kind)) => Trap::new(kind),
+        Some(Unwind::Exception(exception)) => {
+            let mut trap = Trap::new(TrapKind::UncaughtException);
+            trap.exception = Some((store.id, exception));
+            trap
+        }
+        Some(Unwind::Error(Error::Trap(trap))) if !trap.backtrace.is_empty() => return Error::Trap(trap),
+        Some(Unwind::Error(Error::Trap(trap))) => *trap,
+        // A body found invalid at its first call.
+        Some(Unwind::Error(e @ Error::Module(_))) => Trap::with_detail(TrapKind::InvalidFunction, e.to_string()),
+        Some(Unwind::Error(e)) => return e,
+        Some(Unwind::Panic(panic)) => std::panic::resume_unwind(panic),
+        None => Trap::new(TrapKind::Unreachable),
+    };
+    // SAFETY: the instances whose frames were left are still the store's.
+    unsafe { backtrace::finish(store, &mut trap) };
+    Error::from(trap)
 }

@@ -1,4 +1,4 @@
-//! Bulk operations on memories and tables, shared by instantiation, interpreter and (later) compiled code.
+//! Bulk operations on memories and tables, shared by instantiation, interpreter and compiled code.
 //!
 //! All check their whole range before they write anything.
 
@@ -19,6 +19,14 @@ fn address(m: *mut LinearMemory, at: u64, len: u64) -> Trapping<*mut u8> {
         Some(end) if end <= vm.len() as u64 => Ok(unsafe { vm.base.add(at as usize) }),
         _ => Err(TrapKind::MemoryOutOfBounds),
     }
+}
+
+/// An aligned cell of so many bytes within the memory.
+pub(crate) fn atomic_address(m: *mut LinearMemory, at: u64, width: u64) -> Trapping<*mut u8> {
+    if at % width != 0 {
+        return Err(TrapKind::UnalignedAtomic);
+    }
+    address(m, at, width)
 }
 
 pub(crate) fn memory_fill(m: *mut LinearMemory, at: u64, value: u8, len: u64) -> Trapping {

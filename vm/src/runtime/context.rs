@@ -10,7 +10,7 @@ use crate::interp::code::CodeCell;
 use crate::trap::TrapKind;
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::time::Instant;
 use wasm::layout;
 
@@ -18,7 +18,7 @@ use wasm::layout;
 pub(crate) type Slot = u64;
 
 /// One instance as running code sees it; the first field of [`crate::instance::InstanceData`].
-#[repr(C)]
+#[repr(C, align(16))]
 pub(crate) struct VmContext {
     pub(crate) store: *mut VmStore,
     pub(crate) mem0_base: *mut u8,
@@ -28,6 +28,16 @@ pub(crate) struct VmContext {
     pub(crate) memories: *const *mut LinearMemory,
     pub(crate) tables: *const *mut TableData,
     pub(crate) func_refs: *mut VmFuncRef,
+    /// Addresses of the helpers of compiled code.
+    pub(crate) helpers: *const *const (),
+    /// The store's argument area, once compiled code has run in it.
+    pub(crate) args: *mut u8,
+    /// The flag that compiled code polls.
+    pub(crate) interrupt: *const AtomicBool,
+    /// Native cells of own functions.
+    pub(crate) native_cells: *const AtomicPtr<u8>,
+    /// The first globals of the module's own.
+    pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
 }
 
 /// What a function reference points to.
@@ -40,6 +50,7 @@ pub(crate) struct VmFuncRef {
     pub(crate) func_index: u32,
     pub(crate) param_slots: u32,
     pub(crate) result_slots: u32,
+    pub(crate) native: *const AtomicPtr<u8>,
 }
 
 /// The value of a global, two slots so that it can hold a v128.
@@ -95,12 +106,26 @@ pub(crate) enum Unwind {
     Panic(Box<dyn Any + Send>),
 }
 
+impl Unwind {
+    /// Whether the guest's frames are noted while they are left.
+    pub(crate) fn is_traced(&self) -> bool {
+        match self {
+            Unwind::Trap(_) | Unwind::Exception(_) | Unwind::Error(Error::Module(_)) => true,
+            // What comes from another call of the guest has a trace of its own.
+            Unwind::Error(Error::Trap(t)) => t.backtrace.is_empty(),
+            Unwind::Error(_) | Unwind::Panic(_) => false,
+        }
+    }
+}
+
 /// Where guest code was when it was left.
 #[derive(Clone, Copy)]
 pub(crate) struct TrapSite {
     pub(crate) ip: usize,
     pub(crate) fp: *mut Slot,
     pub(crate) context: *mut VmContext,
+    /// Whether `ip` is the return address of the frame at `fp`, which has been left.
+    pub(crate) returning: bool,
 }
 
 /// A caller in another instance, to return to.
@@ -113,7 +138,32 @@ pub(crate) struct CrossCall {
 /// Asks running guest code to stop; shared with other threads.
 #[derive(Default)]
 pub(crate) struct Interrupt {
+    /// The embedder asks.
     pub(crate) flag: AtomicBool,
+    /// There is a reason to look at flag and deadline: what compiled code polls.
+    pub(crate) poll: AtomicBool,
+}
+
+impl Interrupt {
+    /// Why the guest is to stop, if it is; a flag that was set is so no longer.
+    pub(crate) fn reason(&self, deadline: Option<Instant>) -> Option<TrapKind> {
+        if self.flag.swap(false, Ordering::Relaxed) {
+            return Some(TrapKind::Interrupted);
+        }
+        deadline.is_some_and(|d| Instant::now() >= d).then_some(TrapKind::DeadlineExceeded)
+    }
+}
+
+/// A fault in compiled code.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct NativeFault {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    pub(crate) address: usize,
+    pub(crate) signal: i32,
+    /// Its place is unknown: the handler that was installed before ours gets it when it happens again.
+    pub(crate) foreign: bool,
 }
 
 /// The runtime state of a store that running code reaches.
@@ -123,8 +173,31 @@ pub(crate) struct VmStore {
     pub(crate) stack_limit: *mut Slot,
     /// Remaining fuel.
     pub(crate) fuel: i64,
+    /// Lowest native stack pointer with which compiled code may call the runtime.
+    pub(crate) native_limit: usize,
+    /// First free slot while compiled code runs.
+    pub(crate) slot_top: *mut Slot,
+    /// Compiled code that a nested run has tail-called.
+    pub(crate) tail_code: *const u8,
+    /// The adapter that goes there.
+    pub(crate) tail_adapter: *const u8,
+    /// The context in which it runs; null when the last nested run did not end so.
+    pub(crate) tail_context: *mut VmContext,
+    /// Native stack pointer of the innermost transition into compiled code, or 0.
+    pub(crate) native_sp: usize,
+    /// End of the native stack, or 0 before compiled code first runs.
+    pub(crate) native_top: usize,
+    /// Bytes of the native stack below that.
+    pub(crate) native_size: usize,
+    /// Stack pointer for the runtime's part of a trap.
+    pub(crate) emergency_top: usize,
+    pub(crate) fault: NativeFault,
+    /// What is left of the budget while compiled code runs.
+    pub(crate) budget_left: i64,
     /// Loop iterations and calls between two looks at interruption and deadline.
     pub(crate) budget: i64,
+    /// Whether a budget that is used up is a sample for tiering.
+    pub(crate) sampled: bool,
     /// First free slot while a host function runs; null while guest code runs.
     pub(crate) host_top: *mut Slot,
     pub(crate) interrupt: Arc<Interrupt>,
@@ -133,6 +206,8 @@ pub(crate) struct VmStore {
     pub(crate) unwind: Option<Unwind>,
     pub(crate) exceptions: super::exception::ExceptionList,
     pub(crate) site: Option<TrapSite>,
+    /// The frames that have been left so far because of `unwind`.
+    pub(crate) trace: crate::interp::backtrace::Trace,
     /// Memories whose guard pages guest code of this store may hit.
     pub(crate) guarded: Vec<*const LinearMemory>,
     pub(crate) limits: crate::store::StoreLimits,
@@ -149,12 +224,22 @@ const _: () = {
     assert!(offset_of!(VmContext, memories) == layout::context::MEMORIES);
     assert!(offset_of!(VmContext, tables) == layout::context::TABLES);
     assert!(offset_of!(VmContext, func_refs) == layout::context::FUNC_REFS);
+    assert!(offset_of!(VmContext, helpers) == layout::context::HELPERS);
+    assert!(offset_of!(VmContext, args) == layout::context::ARGS);
+    assert!(offset_of!(VmContext, interrupt) == layout::context::INTERRUPT);
+    assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
+    assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
+    assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);
+    assert!(offset_of!(VmStore, native_limit) == layout::store::NATIVE_LIMIT);
+    assert!(offset_of!(VmStore, slot_top) == layout::store::SLOT_TOP);
+    assert!(offset_of!(VmStore, tail_code) == layout::store::TAIL_CODE);
     assert!(offset_of!(VmFuncRef, cell) == layout::func_ref::CELL);
     assert!(offset_of!(VmFuncRef, context) == layout::func_ref::CONTEXT);
     assert!(offset_of!(VmFuncRef, host) == layout::func_ref::HOST);
     assert!(offset_of!(VmFuncRef, type_id) == layout::func_ref::TYPE_ID);
     assert!(offset_of!(VmFuncRef, func_index) == layout::func_ref::FUNC_INDEX);
     assert!(offset_of!(VmFuncRef, param_slots) == layout::func_ref::PARAM_SLOTS);
+    assert!(offset_of!(VmFuncRef, native) == layout::func_ref::NATIVE);
     assert!(size_of::<VmFuncRef>() == layout::func_ref::SIZE);
     assert!(offset_of!(VmMemory, base) == layout::memory::BASE);
     assert!(offset_of!(VmMemory, len) == layout::memory::LEN);

@@ -5,6 +5,7 @@
 //! writes them.
 
 use crate::interp::stack::ValueStack;
+use crate::native::stack::NativeStack;
 use crate::sys::Mapping;
 use std::sync::Mutex;
 
@@ -15,6 +16,7 @@ const KEPT: usize = 16;
 #[derive(Default)]
 pub(crate) struct Pool {
     stacks: Mutex<Vec<ValueStack>>,
+    native_stacks: Mutex<Vec<NativeStack>>,
     reservations: Mutex<Vec<Mapping>>,
 }
 
@@ -36,6 +38,14 @@ impl Pool {
     pub(crate) fn put_stack(&self, mut stack: ValueStack) {
         if stack.trim().is_ok() {
             put(&self.stacks, stack);
+        }
+    }
+    pub(crate) fn take_native_stack(&self) -> Option<NativeStack> {
+        take(&self.native_stacks)
+    }
+    pub(crate) fn put_native_stack(&self, mut stack: NativeStack) {
+        if stack.trim().is_ok() {
+            put(&self.native_stacks, stack);
         }
     }
     pub(crate) fn take_reservation(&self) -> Option<Mapping> {

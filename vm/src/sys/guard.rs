@@ -7,6 +7,9 @@
 //! in a reservation of the running store (as the record's check says) the signal handler makes the thread
 //! continue behind that call, as if the function had returned: nothing with a destructor may be live between.
 //! Any other fault goes to the handler that was installed before.
+//!
+//! A fault at an instruction of compiled code is another matter: the record's hook notes it and answers on which stack
+//! the thread goes on, at `transition::trap`, outside the signal handler.
 
 /// How a guarded call ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +23,11 @@ pub(crate) enum Outcome {
 /// Decides in the signal handler whether a faulting address belongs to the guest that runs under this record.
 pub(crate) type FaultCheck = unsafe extern "C" fn(data: *mut u8, address: usize) -> bool;
 
+/// Takes note of a fault in compiled code (place, stack pointer, address, signal); answers the stack pointer to go on with,
+/// or 0 when it is none of the guest's. Runs in the signal handler.
+pub(crate) type NativeFaultHook =
+    unsafe extern "C" fn(data: *mut u8, pc: usize, sp: usize, address: usize, signal: i32) -> usize;
+
 /// A record of a guarded call, on the caller's stack while it runs.
 #[repr(C)]
 pub(crate) struct Guarded {
@@ -28,6 +36,7 @@ pub(crate) struct Guarded {
     /// The record of the call around this one on the same thread.
     outer: *const Guarded,
     check: FaultCheck,
+    native: NativeFaultHook,
     data: *mut u8,
     /// First pinned register at the fault: the instruction pointer of the interpreter.
     pub(crate) fault_ip: usize,
@@ -38,14 +47,16 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(check: FaultCheck, data: *mut u8) -> Self {
-        Guarded { sp: 0, outer: std::ptr::null(), check, data, fault_ip: 0, fault_fp: 0, fault_context: 0 }
+    pub(crate) fn new(check: FaultCheck, native: NativeFaultHook, data: *mut u8) -> Self {
+        Guarded { sp: 0, outer: std::ptr::null(), check, native, data, fault_ip: 0, fault_fp: 0, fault_context: 0 }
     }
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod imp {
     use super::{Guarded, Outcome};
+    use crate::sys::code::is_code;
+    use crate::sys::transition::trap_entry;
     use std::cell::Cell;
     use std::mem::MaybeUninit;
     use std::ptr;
@@ -56,8 +67,9 @@ mod imp {
     }
 
     struct Previous([libc::sigaction; 2]);
-    static PREVIOUS: OnceLock<Option<Previous>> = OnceLock::new();
-    const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+    /// Of the signals for faults in memory, and of those for faults of instructions.
+    static PREVIOUS: [OnceLock<Option<Previous>>; 2] = [OnceLock::new(), OnceLock::new()];
+    const SIGNALS: [[libc::c_int; 2]; 2] = [[libc::SIGSEGV, libc::SIGBUS], [libc::SIGILL, libc::SIGFPE]];
 
     std::arch::global_asm!(
         ".p2align 4",
@@ -120,12 +132,17 @@ mod imp {
 
     /// Whether faults can be turned into traps here; installs the handlers at the first call.
     pub(crate) fn guards_available() -> bool {
-        PREVIOUS.get_or_init(install).is_some()
+        PREVIOUS[0].get_or_init(|| install(SIGNALS[0])).is_some()
     }
 
-    fn install() -> Option<Previous> {
+    /// Installs the handlers for faults in compiled code at the first call; whether they are there.
+    pub(crate) fn catch_native_faults() -> bool {
+        guards_available() && PREVIOUS[1].get_or_init(|| install(SIGNALS[1])).is_some()
+    }
+
+    fn install(signals: [libc::c_int; 2]) -> Option<Previous> {
         let mut previous = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
-        for (i, &signal) in SIGNALS.iter().enumerate() {
+        for (i, &signal) in signals.iter().enumerate() {
             // SAFETY: `handler` is async-signal-safe; the structures are valid for the call.
             let rc = unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
@@ -149,8 +166,16 @@ mod imp {
             // kernel passes valid info and context. The check reads only what the guest's thread owns.
             unsafe {
                 let address = (*info).si_addr() as usize;
-                if ((*record).check)((*record).data, address) {
-                    let regs = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+                let regs = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+                let (pc, sp) = (regs[libc::REG_RIP as usize] as usize, regs[libc::REG_RSP as usize] as usize);
+                if is_code(pc) {
+                    let sp = ((*record).native)((*record).data, pc, sp, address, signal);
+                    if sp != 0 {
+                        regs[libc::REG_RSP as usize] = sp as i64;
+                        regs[libc::REG_RIP as usize] = trap_entry() as i64;
+                        return;
+                    }
+                } else if ((*record).check)((*record).data, address) {
                     (*record).fault_ip = regs[libc::REG_RDI as usize] as usize;
                     (*record).fault_fp = regs[libc::REG_RSI as usize] as usize;
                     (*record).fault_context = regs[libc::REG_RCX as usize] as usize;
@@ -167,8 +192,8 @@ mod imp {
 
     /// Hands a fault that is not the guest's to whoever handled the signal before.
     unsafe fn forward(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-        let index = usize::from(signal == libc::SIGBUS);
-        let previous = PREVIOUS.get().and_then(Option::as_ref).map(|p| p.0[index]);
+        let found = SIGNALS.iter().zip(&PREVIOUS).find_map(|(s, p)| Some((p, s.iter().position(|&s| s == signal)?)));
+        let previous = found.and_then(|(p, i)| Some(p.get()?.as_ref()?.0[i]));
         // SAFETY: the previous action is what sigaction reported, called the way its flags ask for.
         unsafe {
             match previous {
@@ -217,6 +242,11 @@ mod imp {
         false
     }
 
+    /// No compiled code on this target.
+    pub(crate) fn catch_native_faults() -> bool {
+        false
+    }
+
     /// Runs `f(arg)`.
     ///
     /// # Safety
@@ -232,4 +262,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{guarded_call, guards_available};
+pub(crate) use imp::{catch_native_faults, guarded_call, guards_available};

@@ -117,6 +117,26 @@ impl Mapping {
         if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// As `discard`, for a range of whole pages in the accessible part.
+    pub(crate) fn discard_range(&mut self, at: usize, len: usize) -> io::Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.accessible) {
+            return Err(too_large());
+        }
+        // SAFETY: the range lies within this mapping, which nobody else uses now.
+        let rc = unsafe { libc::madvise(self.base.as_ptr().add(at).cast(), len, libc::MADV_DONTNEED) };
+        if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Makes a range of whole pages in the accessible part fault on every access.
+    pub(crate) fn protect(&mut self, at: usize, len: usize) -> io::Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.accessible) {
+            return Err(too_large());
+        }
+        // SAFETY: the range lies within this mapping, which nobody else uses now.
+        let rc = unsafe { libc::mprotect(self.base.as_ptr().add(at).cast(), len, libc::PROT_NONE) };
+        if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Grows to `bytes`, all accessible; the range may move, so no pointer into it may be kept across the call.
     pub(crate) fn grow_moving(&mut self, bytes: usize) -> io::Result<()> {
         let want = round_up(bytes).ok_or_else(too_large)?;

@@ -1,7 +1,15 @@
 //! Everything that is specific to an operating system or a processor's signal frame.
 
+mod altstack;
+mod code;
 mod guard;
 mod map;
+mod transition;
 
-pub(crate) use guard::{Guarded, Outcome, guarded_call, guards_available};
+pub(crate) use altstack::ensure as ensure_signal_stack;
+pub(crate) use code::CodeMemory;
+pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::Mapping;
+pub(crate) use transition::{
+    AVAILABLE as NATIVE_AVAILABLE, Decision, cross_return, cross_tail, enter as enter_native_code,
+};

@@ -20,10 +20,21 @@ use std::sync::atomic::Ordering;
 /// The word before a return stub says that the frame does not move.
 const NO_MOVE: Inst = Inst { h: 0, a: 0, b: 0, x: 0 };
 
-/// The two return stubs, made at first use because addresses of functions are not constants.
+/// The return stubs, made at first use because addresses of functions are not constants.
 pub(crate) struct Stubs {
+    /// To the host.
     pub(crate) exit: [Inst; 2],
+    /// To compiled code that has called the interpreter.
+    pub(crate) nested: [Inst; 2],
+    /// To a caller in another instance.
     pub(crate) cross: [Inst; 2],
+}
+
+impl Stubs {
+    /// Where frames return to, in the order of the fields.
+    pub(crate) fn returns(&self) -> [*const Inst; 3] {
+        [&raw const self.exit[1], &raw const self.nested[1], &raw const self.cross[1]]
+    }
 }
 
 /// The return stubs.
@@ -31,7 +42,9 @@ pub(crate) fn stubs() -> &'static Stubs {
     static STUBS: std::sync::OnceLock<Stubs> = std::sync::OnceLock::new();
     STUBS.get_or_init(|| {
         let stub = |h: Handler| [NO_MOVE, Inst { h: h as *const () as u64, a: 0, b: 0, x: 0 }];
-        Stubs { exit: stub(super::control::exit), cross: stub(cross_return) }
+        // Two of the same, to be told apart by their addresses.
+        let exit = stub(super::control::exit);
+        Stubs { exit, nested: exit, cross: stub(cross_return) }
     })
 }
 
@@ -141,7 +154,7 @@ handler! {
 }
 
 /// How a host function came back.
-enum HostOutcome {
+pub(crate) enum HostOutcome {
     /// With its results.
     Returned,
     /// With an exception of this store, to be thrown where it was called.
@@ -150,18 +163,33 @@ enum HostOutcome {
     Failed,
 }
 
-/// Calls a host function with its arguments at `args`.
+/// Calls a host function from an instruction of the interpreter.
 ///
 /// # Safety
-/// The reference must be to a host function, and its slots valid at `args`.
+/// As [`call_host`].
 #[inline(never)]
-unsafe fn call_host(
+unsafe fn call_host_at(
     ctx: *mut VmContext,
     fp: *mut u64,
     f: *const VmFuncRef,
     args: *mut u64,
     site: *const Inst,
 ) -> HostOutcome {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let outcome = call_host(ctx, f, args);
+        if let HostOutcome::Failed = outcome {
+            (*(*ctx).store).site = Some(TrapSite { ip: site as usize, fp, context: ctx, returning: false });
+        }
+        outcome
+    }
+}
+
+/// Calls a host function with its arguments at `args`.
+///
+/// # Safety
+/// The reference must be to a host function, and its slots valid at `args`.
+pub(crate) unsafe fn call_host(ctx: *mut VmContext, f: *const VmFuncRef, args: *mut u64) -> HostOutcome {
     // SAFETY: the caller's contract; the store outlives the run.
     unsafe {
         let host = &*(*f).host;
@@ -178,7 +206,6 @@ unsafe fn call_host(
             Ok(Err(e)) => Some(Unwind::Error(e)),
             Err(panic) => Some(Unwind::Panic(panic)),
         };
-        (*store).site = Some(TrapSite { ip: site as usize, fp, context: ctx });
         HostOutcome::Failed
     }
 }
@@ -191,7 +218,7 @@ handler! {
         let ret = s.ip;
         let to = s.fp.add((*ret.sub(1)).x as usize);
         if !(*f).host.is_null() {
-            match call_host(s.ctx, s.fp, f, to, ret.sub(1)) {
+            match call_host_at(s.ctx, s.fp, f, to, ret.sub(1)) {
                 HostOutcome::Returned => {}
                 HostOutcome::Threw(exception) => {
                     s.r = exception;
@@ -225,7 +252,7 @@ unsafe fn push_cross_call(context: *mut VmContext, return_ip: usize) {
 
 /// After a call the accumulators hold the first result, whatever its type.
 #[inline(always)]
-unsafe fn load_result(s: &mut S, at: *const u64) {
+pub(crate) unsafe fn load_result(s: &mut S, at: *const u64) {
     // SAFETY: callers pass the slot of the first result, which is valid stack even when there is no result.
     unsafe {
         s.r = *at;
@@ -280,7 +307,7 @@ unsafe fn translate_now(ctx: *mut VmContext, ip: *const Inst, fp: *mut u64, ret:
         *fp.add(ty.param_slots() as usize) = ret;
         let store = (*ctx).store;
         (*store).unwind = Some(why);
-        (*store).site = Some(TrapSite { ip: ip as usize, fp, context: ctx });
+        (*store).site = Some(TrapSite { ip: ip as usize, fp, context: ctx, returning: false });
         std::ptr::null()
     }
 }
@@ -360,7 +387,7 @@ handler! {
         let site = s.ip;
         let ret = replace_frame(&s, site);
         if !(*f).host.is_null() {
-            match call_host(s.ctx, s.fp, f, s.fp, site) {
+            match call_host_at(s.ctx, s.fp, f, s.fp, site) {
                 HostOutcome::Returned => {}
                 HostOutcome::Threw(exception) => {
                     s.r = exception;

@@ -2,11 +2,11 @@
 
 use crate::interp::code::Inst;
 use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Reg, Src, finish, handler};
+use crate::native::enter::enter_loop;
 use crate::runtime::context::VmGlobal;
+use crate::tier::heat;
 use crate::trap::TrapKind;
 use std::marker::PhantomData;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 handler! {
     /// First instruction of a function: slot a gets the return address from the accumulator, the `ZEROED` slots behind it
@@ -162,14 +162,19 @@ handler! {
     #[inline(never)]
     pub(crate) fn budget_used_up(s) {
         let store = &mut *(*s.ctx).store;
-        if store.interrupt.flag.swap(false, Ordering::Relaxed) {
-            return s.trap(TrapKind::Interrupted);
-        }
-        if store.deadline.is_some_and(|d| Instant::now() >= d) {
-            return s.trap(TrapKind::DeadlineExceeded);
+        if let Some(kind) = store.interrupt.reason(store.deadline) {
+            return s.trap(kind);
         }
         s.bg = store.budget;
         let ip = s.ip;
+        if store.sampled {
+            let sample = heat::sample(s.ctx, ip, s.bg);
+            s.bg = sample.budget;
+            if !sample.native.is_null() {
+                s.r = sample.native as u64;
+                return s.leave(enter_loop);
+            }
+        }
         s.go(ip)
     }
 }
@@ -344,8 +349,9 @@ impl<T: Reg + 'static> Typed<T> {
 }
 
 handler! {
-    /// Ends the run: the host's call has returned.
+    /// Ends the run: the outermost function has returned.
     pub(crate) fn exit(s) {
+        (*(*s.ctx).store).budget_left = s.bg;
         finish(s)
     }
 }

@@ -147,12 +147,13 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
         let tag = (&(*store).exceptions).get(exception).tag;
         let mut at = from;
         let mut cross = (&(*store).cross_calls).len();
+        let [exit, nested, cross_return] = stubs().returns();
         loop {
             if at.returning {
-                if at.ip == &raw const stubs().exit[1] {
+                if at.ip == exit || at.ip == nested {
                     break;
                 }
-                if at.ip == &raw const stubs().cross[1] {
+                if at.ip == cross_return {
                     let Some(call) = cross.checked_sub(1).map(|i| (&(*store).cross_calls)[i]) else { break };
                     cross -= 1;
                     (at.context, at.ip) = (call.context, call.return_ip as *const Inst);
@@ -166,6 +167,7 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
             let matches = |t: u32| std::ptr::eq(d.tag(t), tag);
             if let Some((slot, reference, target)) = code.catch(at.ip, inst as u32, &matches) {
                 (&mut (*store).cross_calls).truncate(cross);
+                (*store).trace.clear();
                 deliver(store, exception, at.fp.add(slot as usize), reference);
                 return Landing { ip: target, fp: at.fp, context: at.context };
             }
@@ -175,7 +177,8 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
             at.returning = true;
         }
         (*store).unwind = Some(Unwind::Exception(exception));
-        (*store).site = Some(TrapSite { ip: from.ip as usize, fp: from.fp, context: from.context });
+        let Place { ip, fp, context, returning } = from;
+        (*store).site = Some(TrapSite { ip: ip as usize, fp, context, returning });
         Landing { ip: std::ptr::null(), fp: from.fp, context: from.context }
     }
 }

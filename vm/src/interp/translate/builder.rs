@@ -9,7 +9,7 @@ use crate::interp::dispatch::Class;
 use crate::interp::exec::exception::TryRange;
 use crate::interp::isa::{Op, ops};
 use crate::module::Module;
-use wasm::{FuncType, ValType};
+use wasm::{FrameLayout, FuncType, ValType};
 
 /// What a second attempt must do differently.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -18,6 +18,14 @@ pub(super) struct Needs {
     pub(super) far: bool,
     /// Legacy `catch` clauses keep their exceptions for `rethrow`.
     pub(super) rethrow: bool,
+}
+
+/// What translation makes of a function.
+pub(super) struct Finished {
+    pub(super) code: Vec<Emitted>,
+    pub(super) tries: Vec<TryRange>,
+    /// Loops at which the frame may be replaced: index of the first instruction, offset of the operator in the module.
+    pub(super) loops: Vec<(u32, u32)>,
 }
 
 /// An instruction before its handler is looked up, or a data word (`op` is `None`).
@@ -137,6 +145,10 @@ pub(super) struct Builder<'m> {
     /// Finished `try` blocks, inner ones first.
     pub(super) tries: Vec<TryRange>,
     pub(super) try_ids: u32,
+    /// Index of the first instruction of each loop and offset of its operator in the module, in order.
+    pub(super) loops: Vec<(u32, u32)>,
+    /// Offset in the module of the present operator.
+    pub(super) offset: u32,
 }
 
 pub(super) fn class_of(ty: ValType) -> Class {
@@ -190,33 +202,23 @@ impl<'m> Builder<'m> {
             needs,
             tries: Vec::new(),
             try_ids: 0,
+            loops: Vec::new(),
+            offset: 0,
         }
     }
 
-    /// Gives the next local its slot: parameters first, then the return address, then the others.
-    pub(super) fn declare_local(&mut self, index: u32, ty: wasmparser::ValType) {
-        let class = class_of_parsed(ty);
-        if index as usize == self.ty.params.len() {
-            self.base = self.first_after_params();
-        }
-        let next = match self.locals.last() {
-            _ if index as usize == self.ty.params.len() => self.base,
-            Some(l) => l.slot + slots_of(l.class),
-            None => 0,
-        };
-        self.locals.push(LocalVar { class, slot: next, uses: 0, last: 0 });
-        self.base = next + slots_of(class);
-    }
-
-    fn first_after_params(&self) -> u32 {
-        self.ret + 1 + if self.far { SCRATCH } else { 0 }
-    }
-
-    /// Emits the function's entry, once all locals are declared.
-    pub(super) fn begin(&mut self) {
-        self.base = self.base.max(self.first_after_params());
+    /// Gives locals (parameters among them) their slots and emits the function's entry.
+    pub(super) fn begin(&mut self, locals: &[wasmparser::ValType]) {
+        let classes: Vec<Class> = locals.iter().map(|&ty| class_of_parsed(ty)).collect();
+        let (params, others) = classes.split_at(self.ty.params.len());
+        let slots = |classes: &[Class]| classes.iter().map(|&c| slots_of(c)).collect::<Vec<_>>();
+        let scratch = if self.far { SCRATCH } else { 0 };
+        let frame = FrameLayout::with_scratch(slots(params), slots(others), scratch);
+        let local = |(&slot, &class)| LocalVar { class, slot, uses: 0, last: 0 };
+        self.locals = frame.local_slots.iter().zip(&classes).map(local).collect();
+        self.base = frame.stack_base;
         self.max = self.base;
-        let zeroes = self.base - self.ret - 1;
+        let zeroes = frame.zeroed();
         let ret = self.field(self.ret);
         if (zeroes as usize) < ops::Enter.forms.len() {
             self.emit(&ops::Enter, zeroes as u8, ret, 0, 0);
@@ -228,14 +230,15 @@ impl<'m> Builder<'m> {
         self.place_label();
     }
 
-    /// The finished code and its `try` blocks,
-    /// or what the next attempt needs.
-    pub(super) fn finish(mut self) -> Result<(Vec<Emitted>, Vec<TryRange>), Needs> {
+    /// The finished code with its `try` blocks and loops, or what the next attempt needs.
+    pub(super) fn finish(mut self) -> Result<Finished, Needs> {
         if self.needs != (Needs { far: self.far, rethrow: self.rethrow }) {
             return Err(self.needs);
         }
         self.code[0].x = self.max + 2;
-        Ok((self.code, self.tries))
+        // Frames of other functions than these are not as `FrameLayout::new` says.
+        let replaceable = !self.far && self.try_ids == 0;
+        Ok(Finished { code: self.code, tries: self.tries, loops: if replaceable { self.loops } else { Vec::new() } })
     }
 
     /// The present height of the operand stack, as a slot.

@@ -109,6 +109,7 @@ impl Builder<'_> {
         self.place_label();
         // With fuel the label is followed by its charge, which every iteration pays.
         let start = self.label;
+        self.loops.push((start as u32, self.offset));
         self.open(Kind::Loop(start), ty);
     }
 

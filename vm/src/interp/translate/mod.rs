@@ -13,7 +13,7 @@ mod control;
 mod names;
 mod operators;
 
-use super::code::{FuncCode, Inst};
+use super::code::{FuncCode, Inst, Loop};
 use super::exec::exception::TryRange;
 use super::isa::Shape;
 use crate::error::{Error, ModuleError, Result};
@@ -26,6 +26,8 @@ use wasmparser::{FuncValidatorAllocations, Operator};
 struct Translated {
     code: Vec<Emitted>,
     tries: Vec<TryRange>,
+    /// Loops at which compiled code can take over: index of the first instruction, offset of the operator in the module.
+    loops: Vec<(u32, u32)>,
     /// Index of the first instruction and offset in the module, per operator that emitted any.
     offsets: Vec<(u32, u32)>,
 }
@@ -38,7 +40,8 @@ pub(crate) fn translate_and_publish(module: &Module, own_func: u32, guarded: boo
     let translated = translate(module, own_func, guarded, false)?;
     let insts = translated.code.iter().map(Emitted::encode).collect();
     let tries = translated.tries.into();
-    Ok(module.code(guarded).publish(FuncCode { func: own_func, insts, tries }))
+    let loops = translated.loops.into_iter().map(|(inst, offset)| Loop::new(inst, offset)).collect();
+    Ok(module.code(guarded).publish(FuncCode { func: own_func, insts, tries, loops }))
 }
 
 fn translate(module: &Module, own_func: u32, guarded: bool, with_offsets: bool) -> Result<Translated> {
@@ -70,12 +73,8 @@ fn translate_with(
     let (mut validator, mut reader) = wasm::validate_body(&module.inner.raw, &module.inner.bytes, own_func, allocs);
     validator.read_locals(&mut reader).map_err(|e| invalid(&e))?;
     let mut builder = Builder::new(module, own_func, guarded, needs);
-    for i in 0..validator.len_locals() {
-        if let Some(ty) = validator.get_local_type(i) {
-            builder.declare_local(i, ty);
-        }
-    }
-    builder.begin();
+    let locals: Vec<_> = (0..validator.len_locals()).map_while(|i| validator.get_local_type(i)).collect();
+    builder.begin(&locals);
     let mut offsets = Vec::new();
     let mut ops = wasmparser::OperatorsReader::new(reader);
     while !ops.eof() {
@@ -87,6 +86,7 @@ fn translate_with(
             _ => None,
         };
         validator.op(offset, &op).map_err(|e| invalid(&e))?;
+        builder.offset = offset as u32;
         let before = builder.code.len() as u32;
         builder.operator(&op, select_type);
         if with_offsets && offsets.last().is_none_or(|&(i, _)| i <= before) {
@@ -94,7 +94,7 @@ fn translate_with(
         }
     }
     ops.finish().map_err(|e| invalid(&e))?;
-    Ok(builder.finish().map(|(code, tries)| Translated { code, tries, offsets }))
+    Ok(builder.finish().map(|f| Translated { code: f.code, tries: f.tries, loops: f.loops, offsets }))
 }
 
 /// Offset in the module of the operator that an instruction was made for.

@@ -1,0 +1,195 @@
+//! The contract between compiled code and the runtime: registers, calls, traps, helpers.
+//!
+//! **Registers.** `r15` holds the context (`VmContext`) and `r14` the base of memory 0 if that is guarded, in all compiled
+//! code of an instance; both are kept by every call. `rbx`, `rbp`, `r12` and `r13` are kept by calls, all other registers
+//! are not. An i32 in an integer register is always zero-extended. There is no frame pointer: between prologue and epilogue the return address is at
+//! `rsp + frame_size`. `rsp` is 16-byte aligned there whenever the function makes calls.
+//!
+//! **Calls of functions.** Integer and reference parameters take [`INT_ARGS`] in order, floats and vectors
+//! [`VEC_ARGS`] in order, each list on its own. What does not fit goes to the store's argument area (`VmContext::args` points
+//! to it): every such parameter has [`ARG_AREA_STRIDE`] bytes there, in order, and is read by the callee before anything
+//! else runs. Results the same way with [`INT_RESULTS`] and [`VEC_RESULTS`]; the caller reads the area right after the
+//! return. An i32 is zero-extended in registers and in slots.
+//!
+//! **Who is called.** Every own function has a *native cell*, a pointer to code; compiled calls go through it when the
+//! callee's code is not known. `rax` then holds the cell's address, which is how the adapter behind the cell of an
+//! uncompiled function knows the callee. Imported functions, and references to functions of other instances, are
+//! called through an adapter for their type with the `VmFuncRef` in `rax`.
+//!
+//! **Helpers** are C functions of the runtime, called through `VmContext::helpers`, first argument the context, all
+//! arguments and the result 64-bit integers. Those that can fail return `{ value, failed }` in `rax` and `rdx`; compiled
+//! code then traps with [`TrapCode::Raised`], and the reason is in the store.
+//!
+//! **Traps** are faults at known places: a guard page, `ud2`, `div`. [`crate::Code::traps`] has the kind of each.
+//!
+//! **Stack.** A function that calls helpers, or has a frame larger than [`MAX_UNCHECKED_FRAME`], compares `rsp` less its frame with
+//! `VmStore::native_limit` first. All others rely on the guard pages under the native stack.
+
+use wasm::{FuncType, ValType};
+
+/// Integer registers of arguments: rdi, rsi, rdx, rcx, r8, r9, r10, r11.
+pub const INT_ARGS: [u8; 8] = [7, 6, 2, 1, 8, 9, 10, 11];
+/// Vector registers of arguments: xmm0 to xmm7.
+pub const VEC_ARGS: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+/// Integer registers of results: rax, rdx, rcx, rdi.
+pub const INT_RESULTS: [u8; 4] = [0, 2, 1, 7];
+/// Vector registers of results: xmm0 to xmm3.
+pub const VEC_RESULTS: [u8; 4] = [0, 1, 2, 3];
+/// Bytes per value in the argument area.
+pub const ARG_AREA_STRIDE: u32 = 16;
+/// Size of the argument area in bytes: as many values as a function may have parameters or results.
+pub const ARG_AREA_SIZE: usize = 1024 * ARG_AREA_STRIDE as usize;
+/// Greatest frame in bytes without a check of the stack. The guard area under the native stack is larger than this.
+pub const MAX_UNCHECKED_FRAME: u32 = 16 << 10;
+
+/// Where a parameter or result is passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// An integer register, by its number.
+    Int(u8),
+    /// A vector register, by its number.
+    Vec(u8),
+    /// That many bytes into the argument area.
+    Area(u32),
+}
+
+fn assign(types: &[ValType], ints: &[u8], vecs: &[u8], place: &mut dyn FnMut(ValType, Place)) {
+    let (mut int, mut vec, mut area) = (ints.iter(), vecs.iter(), 0);
+    for &ty in types {
+        let register = match ty {
+            ValType::F32 | ValType::F64 | ValType::V128 => vec.next().map(|&r| Place::Vec(r)),
+            _ => int.next().map(|&r| Place::Int(r)),
+        };
+        place(ty, register.unwrap_or_else(|| {
+            area += ARG_AREA_STRIDE;
+            Place::Area(area - ARG_AREA_STRIDE)
+        }));
+    }
+}
+
+/// Where each parameter is passed.
+pub fn params(ty: &FuncType) -> Vec<(ValType, Place)> {
+    let mut places = Vec::with_capacity(ty.params.len());
+    assign(&ty.params, &INT_ARGS, &VEC_ARGS, &mut |t, p| places.push((t, p)));
+    places
+}
+
+/// Where each result is passed.
+pub fn results(ty: &FuncType) -> Vec<(ValType, Place)> {
+    let mut places = Vec::with_capacity(ty.results.len());
+    assign(&ty.results, &INT_RESULTS, &VEC_RESULTS, &mut |t, p| places.push((t, p)));
+    places
+}
+
+macro_rules! trap_codes {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why compiled code stops at a place.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr(u8)]
+        #[allow(missing_docs)] // the specification's traps
+        pub enum TrapCode { $($(#[$doc])* $name,)* }
+        impl TrapCode {
+            /// All of them, by number.
+            pub const ALL: &[TrapCode] = &[$(TrapCode::$name,)*];
+        }
+    };
+}
+
+trap_codes! {
+    Unreachable,
+    MemoryOutOfBounds,
+    TableOutOfBounds,
+    UndefinedElement,
+    UninitializedElement,
+    IndirectCallTypeMismatch,
+    IntegerDivideByZero,
+    IntegerOverflow,
+    InvalidConversionToInteger,
+    CallStackExhausted,
+    UnalignedAtomic,
+    NullReference,
+    NullFunctionReference,
+    NullExceptionReference,
+    UnsupportedInstruction,
+    OutOfFuel,
+    /// A poll at a loop or function entry found the interrupt flag set: the runtime looks why, and may let the code go on at
+    /// the instruction behind the `ud2`.
+    Interrupted,
+    /// A helper failed: the store has the reason.
+    Raised,
+}
+
+macro_rules! helpers {
+    ($($(#[$doc:meta])* $name:ident ($args:expr) -> $ret:ident;)*) => {
+        /// The runtime's functions that compiled code calls; the number is the index into `VmContext::helpers`.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr(u16)]
+        pub enum Helper { $($(#[$doc])* $name,)* }
+        impl Helper {
+            /// All helpers in order.
+            pub const ALL: &[Helper] = &[$(Helper::$name,)*];
+            /// Name, number of arguments behind the context, and what it returns.
+            pub fn signature(self) -> (&'static str, u8, HelperResult) {
+                match self { $(Helper::$name => (stringify!($name), $args, HelperResult::$ret),)* }
+            }
+        }
+    };
+}
+
+/// What a helper returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HelperResult {
+    /// Nothing; cannot fail.
+    Nothing,
+    /// A value in `rax`; cannot fail.
+    Value,
+    /// `{ value, failed }` in `rax` and `rdx`; the value is not looked at after a failure.
+    Fallible,
+}
+
+helpers! {
+    /// Memory index, delta in pages; answers the old size or -1 (as the memory's index type, zero-extended).
+    MemoryGrow(2) -> Value;
+    /// Memory index, destination, value, length.
+    MemoryFill(4) -> Fallible;
+    /// Destination memory, source memory, destination, source, length.
+    MemoryCopy(5) -> Fallible;
+    /// Memory, segment, destination, source, length.
+    MemoryInit(5) -> Fallible;
+    /// Segment.
+    DataDrop(1) -> Nothing;
+    /// Table, index.
+    TableGet(2) -> Fallible;
+    /// Table, index, reference.
+    TableSet(3) -> Fallible;
+    /// Table.
+    TableSize(1) -> Value;
+    /// Table, delta, initial value; answers the old size or -1 (as the table's index type, zero-extended).
+    TableGrow(3) -> Value;
+    /// Table, index, reference, length.
+    TableFill(4) -> Fallible;
+    /// Destination table, source table, destination, source, length.
+    TableCopy(5) -> Fallible;
+    /// Table, segment, destination, source, length.
+    TableInit(5) -> Fallible;
+    /// Segment.
+    ElemDrop(1) -> Nothing;
+    /// Function index (in the module's index space); answers the reference.
+    RefFunc(1) -> Value;
+    /// Memory, effective address (index + offset, checked for overflow by the code), expected i32, timeout in ns; traps when unaligned or out of bounds.
+    AtomicWait32(4) -> Fallible;
+    /// As `AtomicWait32` with an i64.
+    AtomicWait64(4) -> Fallible;
+    /// Memory, effective address, count.
+    AtomicNotify(3) -> Fallible;
+    /// Whether a function reference that is not null has that type (canonical id) or a subtype: 1 or 0.
+    FuncRefIs(2) -> Value;
+    /// Tag; the values lie in the argument area in order, one per 16 bytes. Always fails.
+    Throw(1) -> Fallible;
+    /// Exception reference (0 traps). Always fails.
+    ThrowRef(1) -> Fallible;
+    /// For adapters: native cell's address, address of the slots. Calls an own function in the interpreter.
+    CallOwn(2) -> Fallible;
+    /// For adapters: `VmFuncRef`, address of the slots. Calls a host function or one of another instance.
+    CallReference(2) -> Fallible;
+}

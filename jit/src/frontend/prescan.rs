@@ -1,0 +1,407 @@
+//! A first look at a body, without validation: what loops change, and where locals are needed.
+//!
+//! In: the operators. Out: per loop the locals assigned and the classes of memory written in it; per local the stretches
+//! of code in which its value may still be read. Invariant: outside its stretches a local is never read before it is
+//! assigned, whatever way control takes, so merges there need no parameter for it. Bodies that are not valid give
+//! nonsense, and the main pass reports them.
+//!
+//! A `local.get` at g that a `local.set` at q dominates needs the value from q on, and nowhere else, unless a loop begins
+//! between them: then until the end of the outermost such loop. "Dominates" is judged by structure: a set dominates what
+//! follows it in the same structure; what follows the structure only if no branch to the end came before it.
+
+use wasmparser::{Operator, OperatorsReader};
+
+/// Classes of memory, as bits.
+pub(super) mod class {
+    pub(crate) const MEMORY: u8 = 1;
+    pub(crate) const GLOBAL: u8 = 2;
+    pub(crate) const TABLE: u8 = 4;
+    pub(crate) const MEMORY_DESC: u8 = 8;
+    pub(crate) const TABLE_DESC: u8 = 16;
+    pub(crate) const ALL: u8 = 31;
+}
+
+/// What happens in a loop, its inner loops included.
+#[derive(Default, Debug, Clone)]
+pub(super) struct LoopFacts {
+    /// Offset of the `loop` operator.
+    pub(super) start: u32,
+    /// Locals assigned: a range of `Prescan::assigned`.
+    pub(super) assigned: (u32, u32),
+    /// Classes of memory written.
+    pub(super) writes: u8,
+    /// Classes of memory read.
+    pub(super) reads: u8,
+    /// Number of branches to the loop, and the offset of the last.
+    pub(super) back_edges: u32,
+    pub(super) last_back_edge: u32,
+    /// Globals read first, as far as there is room.
+    pub(super) globals: smallvec::SmallVec<[u32; 4]>,
+}
+
+/// Where the loop to enter for on-stack replacement lies.
+#[derive(Default, Debug, Clone)]
+pub(super) struct Path {
+    /// Offsets of the structures around it, outermost first, itself last.
+    pub(super) structures: Vec<u32>,
+    /// Offset and index of the outermost loop among them.
+    pub(super) outer: u32,
+    pub(super) outer_index: u32,
+}
+
+#[derive(Default, Debug)]
+pub(super) struct Prescan {
+    /// Loops in the order in which they begin.
+    pub(super) loops: Vec<LoopFacts>,
+    pub(super) assigned: Vec<u32>,
+    /// Offsets of `else` or, if there is none, `end` of the structures in the order in which they begin; and of `end`.
+    pub(super) first_parts: Vec<u32>,
+    pub(super) ends: Vec<u32>,
+    pub(super) path: Option<Path>,
+    /// The first operator that the compiler cannot do.
+    pub(super) unsupported: Option<(&'static str, u32)>,
+    live: Liveness,
+}
+
+/// Stretches `(from, to]` per local, in order, apart from each other.
+#[derive(Default, Debug)]
+struct Liveness {
+    first: Vec<u32>,
+    stretches: Vec<(u32, u32)>,
+}
+
+impl Prescan {
+    /// Whether the number is behind all locals.
+    pub(super) fn is_operand(&self, local: u32) -> bool {
+        local as usize + 1 >= self.live.first.len()
+    }
+    /// Whether a local's value may be read at or behind a position before it is assigned.
+    pub(super) fn live(&self, local: u32, at: u32) -> bool {
+        let range = self.live.first[local as usize] as usize..self.live.first[local as usize + 1] as usize;
+        let of = &self.live.stretches[range];
+        let i = of.partition_point(|&(_, to)| to < at);
+        of.get(i).is_some_and(|&(from, _)| from < at)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Definition {
+    at: u32,
+    /// The last stretch recorded for it, or `u32::MAX`.
+    stretch: u32,
+}
+
+struct Structure {
+    start: u32,
+    ordinal: u32,
+    /// Index into `loops`, if it is one.
+    loop_index: Option<u32>,
+    is_if: bool,
+    /// Offset of the first branch to its end.
+    first_branch: u32,
+    /// Definitions made in it: local, and what was there before.
+    undo: Vec<(u32, Definition)>,
+}
+
+struct Scanner {
+    out: Prescan,
+    open: Vec<Structure>,
+    /// Open loops: index, locals assigned, stretches that reach to the end.
+    open_loops: Vec<(u32, Vec<u32>, Vec<u32>)>,
+    /// Deepest open loop (counted from 1) that has the local in its list.
+    in_loops: Vec<u32>,
+    definitions: Vec<Definition>,
+    /// Local, from, to.
+    stretches: Vec<(u32, u32, u32)>,
+    spare: Vec<Vec<(u32, Definition)>>,
+    target: Option<u32>,
+}
+
+/// Looks at a body. `target` is the offset of the loop to be entered, if any.
+pub(super) fn scan(mut ops: OperatorsReader<'_>, locals: u32, target: Option<u32>) -> Prescan {
+    let mut s = Scanner {
+        out: Prescan::default(),
+        open: Vec::new(),
+        open_loops: Vec::new(),
+        in_loops: vec![0; locals as usize],
+        definitions: vec![Definition { at: 0, stretch: u32::MAX }; locals as usize],
+        stretches: Vec::new(),
+        spare: Vec::new(),
+        target,
+    };
+    while !ops.eof() {
+        let at = ops.original_position() as u32;
+        // What is wrong the main pass says.
+        let Ok(op) = ops.read() else { break };
+        s.operator(&op, at);
+    }
+    s.finish(locals)
+}
+
+impl Scanner {
+    fn operator(&mut self, op: &Operator<'_>, at: u32) {
+        match op {
+            Operator::LocalGet { local_index } => self.get(*local_index, at),
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => self.set(*local_index, at),
+            Operator::Block { .. } => self.begin(at, false, false),
+            Operator::Loop { .. } => self.begin(at, true, false),
+            Operator::If { .. } => self.begin(at, false, true),
+            Operator::Else => self.else_(at),
+            Operator::End => self.end(at),
+            Operator::Br { relative_depth }
+            | Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth } => self.branch(*relative_depth, at),
+            Operator::BrTable { targets } => {
+                targets.targets().map_while(Result::ok).for_each(|d| self.branch(d, at));
+                self.branch(targets.default(), at);
+            }
+            Operator::GlobalGet { global_index } => self.global(*global_index),
+            op => self.effects(op, at),
+        }
+    }
+
+    fn get(&mut self, local: u32, at: u32) {
+        let Some(d) = self.definitions.get_mut(local as usize) else { return };
+        if let Some(s) = self.stretches.get_mut(d.stretch as usize) {
+            s.2 = s.2.max(at);
+        } else {
+            d.stretch = self.stretches.len() as u32;
+            self.stretches.push((local, d.at, at));
+        }
+        // The outermost loop that began behind the definition.
+        let (from, stretch) = (d.at, d.stretch);
+        let depth = self.open_loops.partition_point(|l| self.out.loops[l.0 as usize].start < from);
+        if let Some(l) = self.open_loops.get_mut(depth)
+            && l.2.last() != Some(&stretch)
+        {
+            l.2.push(stretch);
+        }
+    }
+
+    fn set(&mut self, local: u32, at: u32) {
+        let Some(d) = self.definitions.get_mut(local as usize) else { return };
+        if let Some(s) = self.open.last_mut() {
+            s.undo.push((local, *d));
+        }
+        *d = Definition { at, stretch: u32::MAX };
+        let depth = self.open_loops.len();
+        let known = &mut self.in_loops[local as usize];
+        for l in &mut self.open_loops[(*known as usize).min(depth)..] {
+            l.1.push(local);
+        }
+        *known = (*known).max(depth as u32);
+    }
+
+    fn begin(&mut self, at: u32, is_loop: bool, is_if: bool) {
+        let ordinal = self.out.ends.len() as u32;
+        self.out.ends.push(at);
+        self.out.first_parts.push(0);
+        let mut loop_index = None;
+        if is_loop {
+            let index = self.out.loops.len() as u32;
+            loop_index = Some(index);
+            self.out.loops.push(LoopFacts { start: at, ..LoopFacts::default() });
+            self.open_loops.push((index, Vec::new(), Vec::new()));
+        }
+        let undo = self.spare.pop().unwrap_or_default();
+        self.open.push(Structure { start: at, ordinal, loop_index, is_if, first_branch: u32::MAX, undo });
+        if is_loop && self.target == Some(at) {
+            let outer = self.open.iter().find(|s| s.loop_index.is_some());
+            self.out.path = outer.map(|o| Path {
+                structures: self.open.iter().map(|s| s.start).collect(),
+                outer: o.start,
+                outer_index: o.loop_index.unwrap_or(0),
+            });
+        }
+    }
+
+    fn else_(&mut self, at: u32) {
+        let Some(s) = self.open.last_mut() else { return };
+        self.out.first_parts[s.ordinal as usize] = at;
+        for (local, d) in s.undo.drain(..).rev() {
+            self.definitions[local as usize] = d;
+        }
+    }
+
+    fn end(&mut self, at: u32) {
+        let Some(mut s) = self.open.pop() else { return };
+        self.out.ends[s.ordinal as usize] = at;
+        let first = &mut self.out.first_parts[s.ordinal as usize];
+        *first = if *first == 0 { at } else { *first };
+        while let Some(&(local, d)) = s.undo.last() {
+            // Sets that every way to the end passes stay.
+            if !s.is_if && self.definitions[local as usize].at <= s.first_branch {
+                break;
+            }
+            self.definitions[local as usize] = d;
+            s.undo.pop();
+        }
+        if let Some(parent) = self.open.last_mut() {
+            parent.undo.append(&mut s.undo);
+        }
+        s.undo.clear();
+        self.spare.push(s.undo);
+        if s.loop_index.is_some() {
+            self.end_loop(at);
+        }
+    }
+
+    fn end_loop(&mut self, at: u32) {
+        let Some((index, assigned, reaching)) = self.open_loops.pop() else { return };
+        for stretch in reaching {
+            let s = &mut self.stretches[stretch as usize];
+            s.2 = s.2.max(at);
+        }
+        let depth = self.open_loops.len() as u32;
+        for &l in &assigned {
+            self.in_loops[l as usize] = depth;
+        }
+        let first = self.out.assigned.len() as u32;
+        self.out.assigned.extend(assigned);
+        self.out.loops[index as usize].assigned = (first, self.out.assigned.len() as u32);
+        if let Some((outer, ..)) = self.open_loops.last() {
+            let (writes, reads) = (self.out.loops[index as usize].writes, self.out.loops[index as usize].reads);
+            self.out.loops[*outer as usize].writes |= writes;
+            self.out.loops[*outer as usize].reads |= reads;
+        }
+    }
+
+    fn branch(&mut self, depth: u32, at: u32) {
+        let Some(index) = self.open.len().checked_sub(1 + depth as usize) else { return };
+        let s = &mut self.open[index];
+        match s.loop_index {
+            Some(l) => {
+                let l = &mut self.out.loops[l as usize];
+                l.back_edges += 1;
+                l.last_back_edge = at;
+            }
+            None => s.first_branch = s.first_branch.min(at),
+        }
+    }
+
+    fn global(&mut self, global: u32) {
+        // Remembered for the outermost loop as well: both may read it ahead.
+        for (index, ..) in &self.open_loops {
+            let l = &mut self.out.loops[*index as usize];
+            if l.globals.len() < 4 && !l.globals.contains(&global) {
+                l.globals.push(global);
+            }
+        }
+    }
+
+    fn effects(&mut self, op: &Operator<'_>, at: u32) {
+        let (writes, reads) = effects(op);
+        if writes | reads == 0 {
+            if let Some(what) = unsupported(op) {
+                self.out.unsupported.get_or_insert((what, at));
+            }
+            return;
+        }
+        if let Some((index, ..)) = self.open_loops.last() {
+            let l = &mut self.out.loops[*index as usize];
+            l.writes |= writes;
+            l.reads |= reads;
+        }
+    }
+
+    fn finish(mut self, locals: u32) -> Prescan {
+        // By local, then by beginning; then what overlaps becomes one.
+        let mut first = vec![0u32; locals as usize + 1];
+        self.stretches.iter().for_each(|s| first[s.0 as usize + 1] += 1);
+        for i in 1..first.len() {
+            first[i] += first[i - 1];
+        }
+        let mut next = first.clone();
+        let mut sorted = vec![(0, 0); self.stretches.len()];
+        for &(l, from, to) in &self.stretches {
+            sorted[next[l as usize] as usize] = (from, to);
+            next[l as usize] += 1;
+        }
+        let live = &mut self.out.live;
+        for l in 0..locals as usize {
+            let of = &mut sorted[first[l] as usize..first[l + 1] as usize];
+            of.sort_unstable();
+            live.first.push(live.stretches.len() as u32);
+            let begin = live.stretches.len();
+            for &(from, to) in of.iter() {
+                match live.stretches[begin..].last_mut() {
+                    Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                    _ => live.stretches.push((from, to)),
+                }
+            }
+        }
+        live.first.push(live.stretches.len() as u32);
+        self.out
+    }
+}
+
+/// Classes of memory that an operator writes and reads (of those that matter to loops).
+pub(super) fn effects(op: &Operator<'_>) -> (u8, u8) {
+    use Operator as O;
+    use class::*;
+    match op {
+        O::I32Load { .. }
+        | O::I64Load { .. }
+        | O::F32Load { .. }
+        | O::F64Load { .. }
+        | O::I32Load8S { .. }
+        | O::I32Load8U { .. }
+        | O::I32Load16S { .. }
+        | O::I32Load16U { .. }
+        | O::I64Load8S { .. }
+        | O::I64Load8U { .. }
+        | O::I64Load16S { .. }
+        | O::I64Load16U { .. }
+        | O::I64Load32S { .. }
+        | O::I64Load32U { .. }
+        | O::V128Load { .. } => (0, MEMORY | MEMORY_DESC),
+        O::I32Store { .. }
+        | O::I64Store { .. }
+        | O::F32Store { .. }
+        | O::F64Store { .. }
+        | O::I32Store8 { .. }
+        | O::I32Store16 { .. }
+        | O::I64Store8 { .. }
+        | O::I64Store16 { .. }
+        | O::I64Store32 { .. }
+        | O::V128Store { .. }
+        | O::V128Store8Lane { .. }
+        | O::V128Store16Lane { .. }
+        | O::V128Store32Lane { .. }
+        | O::V128Store64Lane { .. } => (MEMORY, MEMORY_DESC),
+        O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => (MEMORY, 0),
+        O::MemoryGrow { .. } => (MEMORY_DESC, 0),
+        O::MemorySize { .. } => (0, MEMORY_DESC),
+        O::TableSet { .. } | O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } => (TABLE, TABLE_DESC),
+        O::TableGrow { .. } => (TABLE | TABLE_DESC, 0),
+        O::TableGet { .. } | O::TableSize { .. } => (0, TABLE | TABLE_DESC),
+        O::GlobalSet { .. } => (GLOBAL, 0),
+        O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => (ALL, TABLE_DESC),
+        op if is_atomic(op) => (MEMORY, MEMORY_DESC),
+        _ => (0, 0),
+    }
+}
+
+macro_rules! define_is_atomic {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        /// Whether an operator is of the threads proposal.
+        pub(super) fn is_atomic(op: &Operator<'_>) -> bool {
+            $(define_is_atomic!(@one $proposal $op op);)*
+            false
+        }
+    };
+    (@one threads $op:ident $value:ident) => { if matches!($value, Operator::$op { .. }) { return true; } };
+    (@one $other:ident $op:ident $value:ident) => {};
+}
+wasmparser::for_each_operator!(define_is_atomic);
+
+/// What an operator of exception handling is called.
+fn unsupported(op: &Operator<'_>) -> Option<&'static str> {
+    match op {
+        Operator::TryTable { .. } => Some("try_table"),
+        Operator::Try { .. } | Operator::Catch { .. } | Operator::CatchAll | Operator::Delegate { .. } => Some("try"),
+        Operator::Rethrow { .. } => Some("rethrow"),
+        _ => None,
+    }
+}

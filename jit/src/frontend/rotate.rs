@@ -1,0 +1,143 @@
+//! Loops whose test stands at the top get it at the bottom.
+//!
+//! `loop A; br_if out; B; br loop` becomes `A; br_if out; loop B; A; br_if out; br loop`, and
+//! `loop A; if B; br loop; end` likewise: one branch per iteration in place of two. The operators of A are translated
+//! again where the loop is continued, which is cheap to do and needs nothing to be copied, renamed or merged. Only short
+//! headers without stores or calls, of loops that are continued in one place, are repeated.
+
+use super::builder::Builder;
+use super::control::Kind;
+use crate::ir::Value;
+use wasmparser::{BinaryReader, BlockType, Operator, OperatorsReader};
+
+/// How long a header may be, in operators.
+const MAX_HEADER: usize = 14;
+
+/// How to repeat a loop's header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    /// Range of `Builder::replays`.
+    first: u32,
+    count: u32,
+    /// Offset of the test.
+    test: u32,
+    /// Index of the frame that a true condition leaves for; none: a false one skips the `if` that the test begins.
+    exit: Option<u32>,
+    loop_index: u32,
+}
+
+/// Operators that may be executed once more in place of another time.
+fn is_plain(op: &Operator<'_>) -> bool {
+    matches!(
+        op,
+        Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } | Operator::GlobalGet { .. }
+    ) || super::operators::is_simple(op)
+}
+
+impl Builder<'_> {
+    /// Whether the loop that begins here can be rotated.
+    pub(super) fn find_rotation(&mut self, index: u32, params: u32) -> Option<Rotation> {
+        let on_path = self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos));
+        let facts = &self.scan.loops[index as usize];
+        if params != 0 || facts.back_edges != 1 || on_path || !self.settings.passes.rotate {
+            return None;
+        }
+        let last_back_edge = facts.last_back_edge;
+        let bytes = self.env.bytes.get(self.next as usize..self.body_end as usize)?;
+        let reader = BinaryReader::new_features(bytes, u64::from(self.next), self.module.features());
+        let mut ops = OperatorsReader::new(reader);
+        let first = self.replays.len();
+        for _ in 0..MAX_HEADER {
+            let at = ops.original_position() as u32;
+            let Ok(op) = ops.read() else { break };
+            let exit = match op {
+                Operator::BrIf { relative_depth } => self.exit_by_branch(relative_depth),
+                Operator::If { blockty: BlockType::Empty } => {
+                    // The loop must be continued in the arm that the condition enters.
+                    let arm_end = self.scan.first_parts.get(self.structure_count as usize);
+                    arm_end.is_some_and(|&end| last_back_edge < end).then_some(None)
+                }
+                op if is_plain(&op) => {
+                    self.replays.push((op, at));
+                    continue;
+                }
+                _ => None,
+            };
+            let Some(exit) = exit else { break };
+            let count = (self.replays.len() - first) as u32;
+            return Some(Rotation { first: first as u32, count, test: at, exit, loop_index: index });
+        }
+        self.replays.truncate(first);
+        None
+    }
+
+    /// The frame that a branch at that depth within the loop to be opened leaves for, if it will do as the exit.
+    fn exit_by_branch(&self, depth: u32) -> Option<Option<u32>> {
+        let index = self.control.len().checked_sub(depth as usize)?;
+        let frame = self.control.get(index)?;
+        let ends = matches!(frame.kind, Kind::Function | Kind::Block | Kind::If(_));
+        (ends && frame.results == 0).then_some(Some(index as u32))
+    }
+
+    /// Behind the test at the top of a loop that is being rotated: makes its header.
+    pub(super) fn finish_rotation(&mut self, index: usize) {
+        let frame = &self.control[index];
+        let (Kind::Loop(None), Some(r)) = (frame.kind, frame.rotation) else { return };
+        if r.test != self.pos {
+            return;
+        }
+        let carried = self.carried_locals(r.loop_index, self.pos);
+        let writes = self.scan.loops[r.loop_index as usize].writes;
+        let header = self.make_header(0, &carried, writes);
+        let frame = &mut self.control[index];
+        frame.kind = Kind::Loop(Some(header));
+        frame.carried = carried;
+    }
+
+    /// Locals that repeating the loop's header assigns, and their present values.
+    pub(super) fn assigned_by_repeating(&self, index: usize) -> Vec<(u32, Value)> {
+        let Some(r) = self.control[index].rotation else { return Vec::new() };
+        let ops = &self.replays[r.first as usize..][..r.count as usize];
+        let sets = ops.iter().filter_map(|(op, _)| match op {
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => Some(*local_index),
+            _ => None,
+        });
+        sets.map(|l| (l, self.locals[l as usize])).collect()
+    }
+
+    /// Repeats a loop's header where the loop is continued; false when control never goes on from there.
+    pub(super) fn repeat_header(&mut self, index: usize) -> bool {
+        let Some(r) = self.control[index].rotation else { return true };
+        let pos = self.pos;
+        self.new_segment();
+        self.poll();
+        for i in r.first..r.first + r.count {
+            let (op, at) = self.replays[i as usize].clone();
+            self.pos = at;
+            self.charge();
+            self.plain_operator(&op);
+        }
+        self.pos = r.test;
+        self.charge();
+        let condition = self.pop();
+        let leaves_when = r.exit.is_some();
+        let exit = r.exit.map_or(index + 1, |x| x as usize);
+        let goes_on = match self.fork(condition) {
+            None => {
+                let leaves = (self.f.as_iconst(condition) != Some(0)) == leaves_when;
+                if leaves {
+                    self.leave(exit);
+                }
+                !leaves
+            }
+            Some((yes, no)) => {
+                let (out, on) = if leaves_when { (yes, no) } else { (no, yes) };
+                self.on_edge(out, |b| b.leave(exit));
+                self.enter(on);
+                true
+            }
+        };
+        self.pos = pos;
+        goes_on
+    }
+}

@@ -1,0 +1,276 @@
+//! The optimizing compiler: a function body and its module's types in, machine code and tables out.
+//!
+//! Nothing here touches files, threads, globals or executable memory. `compile` reads as the list of its phases; each is a
+//! module of that name whose header says what comes in, what goes out and the invariant.
+//!
+//! ```text
+//!   body ──frontend──► ir ──passes──► ir ──schedule──► ir ──x64::lower──► machine instructions
+//!                                                                              │ regalloc
+//!                                      Code ◄──x64::emit── with registers ◄────┘
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod abi;
+pub mod frontend;
+pub mod ir;
+pub mod passes;
+pub mod regalloc;
+pub mod schedule;
+pub mod x64;
+
+use abi::TrapCode;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+use wasm::{TypeId, TypeRegistry};
+
+/// What the processor offers beyond the baseline (SSE4.1 on x86-64).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+#[allow(missing_docs)] // each is the processor feature of that name
+pub struct CpuFeatures {
+    pub popcnt: bool,
+    pub lzcnt: bool,
+    pub bmi1: bool,
+    pub bmi2: bool,
+    pub avx: bool,
+    pub avx2: bool,
+    pub fma: bool,
+    pub sse42: bool,
+}
+
+/// What may differ between two compilations of the same function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Settings {
+    /// The processor's features.
+    pub cpu: CpuFeatures,
+    /// Whether memory 0 is guarded: its base is in a register and never moves, accesses out of bounds fault.
+    pub guarded: bool,
+    /// Whether code charges fuel, with the interpreter's exact counts.
+    pub fuel: bool,
+    /// Whether code polls the interrupt flag at loops and function entries.
+    pub interruptible: bool,
+    /// Switches of the passes.
+    pub passes: passes::Switches,
+}
+
+/// A module as the compiler sees it.
+#[derive(Clone, Copy)]
+pub struct ModuleEnv<'a> {
+    /// Its tables.
+    pub module: &'a wasm::Module,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// The engine's types.
+    pub types: &'a TypeRegistry,
+    /// What holds for it as a whole.
+    pub facts: &'a frontend::ModuleFacts,
+}
+
+/// What is to be compiled of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Entry {
+    /// The function.
+    Function,
+    /// The rest of the function from the loop header on, for on-stack replacement: a function of the one parameter "address of the
+    /// interpreter's frame" (`rdi`), from whose canonical slots it takes locals and operand stack. The loop is given by the
+    /// offset in the module's bytes of its `loop` operator.
+    Loop(u32),
+}
+
+/// A place in code that the runtime fills in with the distance from its end: the 32 bits at `at`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reloc {
+    /// Offset of the 32 bits in the code.
+    pub at: u32,
+    /// What it leads to.
+    pub target: RelocTarget,
+}
+
+/// What a relative call or jump leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelocTarget {
+    /// One of the module's own functions: its code, or a stub that does `lea rax, [native cell]; jmp [rax]`.
+    Func(u32),
+    /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
+    ReferenceAdapter(TypeId),
+}
+
+/// A place that may trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapSite {
+    /// Offset in the code of the instruction that faults.
+    pub at: u32,
+    /// Why.
+    pub code: TrapCode,
+    /// Offset in the module of the WebAssembly instruction.
+    pub wasm: u32,
+}
+
+/// Machine code of one function or adapter. Position-independent but for its relocations; entered at its first byte.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// The code, then its constants (16-byte aligned in the vector, so place it at a multiple of 16; 32 is better).
+    pub bytes: Vec<u8>,
+    /// How many of `bytes` are instructions.
+    pub code_len: u32,
+    /// Distance from `rsp` to the return address in the body.
+    pub frame_size: u32,
+    /// How that distance grows in the prologue: from that offset on it is that many bytes. The first entry is `(0, 0)`, the last
+    /// one `(end of the prologue, frame_size)`.
+    pub prologue: Vec<(u32, u32)>,
+    /// Sorted by `at`.
+    pub relocs: Vec<Reloc>,
+    /// Sorted by `at`.
+    pub traps: Vec<TrapSite>,
+    /// Sorted: offset of the return address of each call, and offset in the module of the instruction that calls.
+    pub calls: Vec<(u32, u32)>,
+    /// What it cost.
+    pub stats: CodeStats,
+}
+
+/// Figures of one compilation.
+#[derive(Clone, Debug, Default)]
+pub struct CodeStats {
+    /// Bytes of the WebAssembly body.
+    pub wasm_bytes: u32,
+    /// Time per phase, in order.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// What register allocation did.
+    pub regalloc: regalloc::Stats,
+}
+
+/// Why a function was not compiled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The body is not valid.
+    #[error("{message} (at offset {offset:#x})")]
+    Invalid {
+        /// What the validator says.
+        message: String,
+        /// Where, in the module's bytes.
+        offset: u64,
+    },
+    /// The compiler cannot do it; the function stays in the interpreter.
+    #[error("not compiled: {what} (at offset {offset:#x})")]
+    Unsupported {
+        /// What it cannot do.
+        what: &'static str,
+        /// Where, in the module's bytes.
+        offset: u64,
+    },
+}
+
+/// A stage of the pipeline to be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// As the front end made it.
+    Ir,
+    /// After the passes, scheduled.
+    Opt,
+    /// Machine instructions before registers are allocated.
+    Lowered,
+    /// Machine code (hexadecimal beside the instructions with registers).
+    Asm,
+}
+
+/// Which functions an exit adapter calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Exit {
+    /// One of the module's own that is not compiled; `rax` is its native cell's address.
+    Own,
+    /// A reference's, `rax` is the `VmFuncRef`.
+    Reference,
+}
+
+/// Measures phases one after another.
+struct Clock {
+    last: Instant,
+    phases: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { last: Instant::now(), phases: Vec::new() }
+    }
+    fn phase(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.phases.push((name, now - self.last));
+        self.last = now;
+    }
+}
+
+/// Compiles one of a module's own functions.
+///
+/// # Errors
+/// When the body is not valid, or contains what the compiler cannot do.
+pub fn compile(
+    env: &ModuleEnv<'_>,
+    own_func: u32,
+    entry: Entry,
+    settings: &Settings,
+) -> Result<Code, CompileError> {
+    let mut clock = Clock::start();
+    let mut f = frontend::build(env, own_func, entry, settings)?;
+    clock.phase("frontend");
+    passes::run(&mut f, settings, &mut |name, time| clock.phases.push((name, time)));
+    clock.last = Instant::now();
+    let schedule = schedule::run(&mut f);
+    clock.phase("schedule");
+    let lowered = x64::lower(&f, &schedule, env, settings);
+    clock.phase("lower");
+    let places = regalloc::allocate(&lowered.input, &x64::REGS);
+    clock.phase("regalloc");
+    if cfg!(debug_assertions)
+        && let Err(e) = regalloc::check(&lowered.input, &x64::REGS, &places)
+    {
+        panic!("register allocation of function {own_func}: {e}");
+    }
+    let mut code = x64::emit(&lowered, &places);
+    clock.phase("emit");
+    code.stats = CodeStats {
+        wasm_bytes: env.module.bodies[own_func as usize].range().len() as u32,
+        phases: clock.phases,
+        regalloc: places.stats,
+    };
+    Ok(code)
+}
+
+/// A stage of a function's compilation as text.
+///
+/// # Errors
+/// As [`compile`].
+pub fn inspect(
+    env: &ModuleEnv<'_>,
+    own_func: u32,
+    entry: Entry,
+    settings: &Settings,
+    stage: Stage,
+) -> Result<String, CompileError> {
+    let mut f = frontend::build(env, own_func, entry, settings)?;
+    if stage == Stage::Ir {
+        return Ok(f.to_string());
+    }
+    passes::run(&mut f, settings, &mut |_, _| {});
+    let schedule = schedule::run(&mut f);
+    if stage == Stage::Opt {
+        return Ok(f.to_string());
+    }
+    let lowered = x64::lower(&f, &schedule, env, settings);
+    if stage == Stage::Lowered {
+        return Ok(x64::list(&lowered, None));
+    }
+    let places = regalloc::allocate(&lowered.input, &x64::REGS);
+    let code = x64::emit(&lowered, &places);
+    let mut text = x64::list(&lowered, Some(&places));
+    let _ = writeln!(text, "code: {} bytes, frame {}", code.code_len, code.frame_size);
+    for (i, line) in code.bytes.chunks(16).enumerate() {
+        let _ = write!(text, "{:6x} ", i * 16);
+        for b in line {
+            let _ = write!(text, " {b:02x}");
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+pub use x64::adapter::{entry_adapter, exit_adapter};

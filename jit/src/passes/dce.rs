@@ -1,0 +1,83 @@
+//! Removes what is not needed.
+//!
+//! In: any function. Out: no instruction without effect whose value is not used, no parameter that only other unused
+//! parameters use, no block that cannot be reached. A load from guest memory stays, since it may trap; one from a
+//! descriptor or global goes.
+
+use super::fold::remove_parameters;
+use crate::ir::cfg::Cfg;
+use crate::ir::{Block, Effect, Func, Op, Value};
+
+/// Runs the pass.
+pub(super) fn run(f: &mut Func) {
+    let cfg = Cfg::new(f);
+    drop_unreachable(f, &cfg);
+    let needed = mark(f, &cfg);
+    for &b in &cfg.rpo {
+        let gone: Vec<bool> = f.blocks[b.index()].params.iter().map(|p| !needed[p.index()]).collect();
+        if gone.contains(&true) {
+            remove_parameters(f, b, &gone);
+        }
+        f.blocks[b.index()].insts.retain(|v| needed[v.index()]);
+    }
+}
+
+fn drop_unreachable(f: &mut Func, cfg: &Cfg) {
+    for i in 0..f.blocks.len() {
+        if cfg.reachable(Block(i as u32)) {
+            f.blocks[i].preds.retain(|p| cfg.reachable(*p));
+        } else {
+            f.blocks[i] = Default::default();
+        }
+    }
+}
+
+/// Whether an instruction is needed whoever uses it.
+fn is_root(f: &Func, v: Value) -> bool {
+    let i = f.inst(v);
+    match i.op.effect() {
+        Effect::Pure => false,
+        // Results of calls stay beside their calls.
+        Effect::Pinned | Effect::Trap | Effect::Write | Effect::Call | Effect::Terminator => true,
+        Effect::Read => i.op != Op::PLoad,
+    }
+}
+
+fn mark(f: &Func, cfg: &Cfg) -> Vec<bool> {
+    let mut needed = vec![false; f.insts.len()];
+    let mut work = Vec::new();
+    let mut position = vec![0u32; f.insts.len()];
+    for &b in &cfg.rpo {
+        for (i, p) in f.blocks[b.index()].params.iter().enumerate() {
+            position[p.index()] = i as u32;
+        }
+        for &v in &f.blocks[b.index()].insts {
+            if is_root(f, v) {
+                needed[v.index()] = true;
+                work.push(v);
+            }
+        }
+    }
+    while let Some(v) = work.pop() {
+        let i = f.inst(v);
+        let mut need = |a: Value| {
+            if !std::mem::replace(&mut needed[a.index()], true) {
+                work.push(a);
+            }
+        };
+        match i.op {
+            // Its arguments are needed as far as the parameters are.
+            Op::Jump => {}
+            Op::Param => {
+                let at = position[v.index()] as usize;
+                for &p in &f.blocks[i.idx as usize].preds {
+                    if let Some(t) = f.terminator(p).filter(|&t| f.inst(t).op == Op::Jump) {
+                        need(f.args(t)[at]);
+                    }
+                }
+            }
+            _ => f.args(v).iter().for_each(|&a| need(a)),
+        }
+    }
+    needed
+}

@@ -1,0 +1,88 @@
+//! From compiled code to the interpreter, to other instances and to the host: what exit adapters call.
+//!
+//! In: what is called, and the slots in which its arguments lie. Out: results in the same slots, or a failure with the
+//! reason in the store, or the tail call with which the run ended. Everything runs on the native stack, of which the adapter
+//! has found enough left.
+
+use super::helpers::Answer;
+use crate::interp::backtrace;
+use crate::interp::code::Inst;
+use crate::interp::dispatch::S;
+use crate::interp::enter::run_guarded;
+use crate::interp::exec::call::{HostOutcome, call_host, stubs};
+use crate::runtime::context::{Slot, Unwind, VmContext, VmFuncRef};
+use crate::store::StoreOpaque;
+use crate::sys::cross_tail;
+use jit::x64::adapter::{CALL_FAILED, CALL_RETURNED, CALL_TAIL};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Calls the function whose native cell is given.
+///
+/// # Safety
+/// To be called by exit adapters only.
+pub(super) unsafe extern "C" fn call_own(ctx: *mut VmContext, cell: *const AtomicPtr<u8>, slots: *mut Slot) -> Answer {
+    // SAFETY: the cell is one of the context's own, and there is a code cell for each.
+    unsafe {
+        let own = cell.offset_from((*ctx).native_cells) as usize;
+        let entry = (*(*ctx).cells.add(own)).entry.load(Ordering::Acquire);
+        run_nested(ctx, ctx, entry, slots)
+    }
+}
+
+/// Calls a function of the host or of another instance.
+///
+/// # Safety
+/// To be called by exit adapters only.
+pub(super) unsafe extern "C" fn call_reference(ctx: *mut VmContext, f: *const VmFuncRef, slots: *mut Slot) -> Answer {
+    // SAFETY: the reference is valid as long as the store.
+    unsafe {
+        if (*f).host.is_null() {
+            let entry = (*(*f).cell).entry.load(Ordering::Acquire);
+            return run_nested((*f).context, ctx, entry, slots);
+        }
+        match call_host(ctx, f, slots) {
+            HostOutcome::Returned => RETURNED,
+            HostOutcome::Threw(exception) => {
+                (*(*ctx).store).unwind = Some(Unwind::Exception(exception));
+                FAILED
+            }
+            HostOutcome::Failed => FAILED,
+        }
+    }
+}
+
+const RETURNED: Answer = Answer { value: 0, status: CALL_RETURNED as u64 };
+const FAILED: Answer = Answer { value: 0, status: CALL_FAILED as u64 };
+
+/// Runs the interpreter until a function returns, on top of the present frames, for compiled code of the instance `caller`.
+/// Where that would be a frame's only purpose, compiled code is not entered but handed to the adapter.
+unsafe fn run_nested(ctx: *mut VmContext, caller: *mut VmContext, entry: *const Inst, slots: *mut Slot) -> Answer {
+    // SAFETY: exit adapters pass the slots of the arguments, above everything that is in use.
+    unsafe {
+        let vm = (*ctx).store;
+        let depth = (&(*vm).cross_calls).len();
+        let state = S {
+            ip: entry,
+            fp: slots,
+            mem: (*ctx).mem0_base,
+            ctx,
+            bg: (*vm).budget_left,
+            r: (&raw const stubs().nested[1]) as u64,
+            d: 0.0,
+            f: 0.0,
+        };
+        (*vm).tail_context = std::ptr::null_mut();
+        run_guarded(vm, state);
+        if (*vm).unwind.is_some() {
+            backtrace::walk(&mut *vm.cast::<StoreOpaque>(), slots, depth);
+            (&mut (*vm).cross_calls).truncate(depth);
+            return FAILED;
+        }
+        if (*vm).tail_context.is_null() {
+            return RETURNED;
+        }
+        let value = if (*vm).tail_context == caller { (*vm).tail_adapter as u64 } else { cross_tail() };
+        // `cross_tail` reads the context, so it is only reset when the next run begins.
+        Answer { value, status: u64::from(CALL_TAIL) }
+    }
+}

@@ -1,0 +1,162 @@
+//! Faults in compiled code.
+//!
+//! In: where it happened, noted by the signal handler. Out: the reason in the store, the frames that are being left in its
+//! trace, and the decision how to go on. Invariant: a fault that no table of the code accounts for is not taken for the
+//! guest's: it happens again and goes to the handler that was installed before ours.
+
+use super::registry::{self, Piece, Placed};
+use crate::interp::backtrace::{Place, RawFrame};
+use crate::runtime::context::{Interrupt, Unwind, VmStore};
+use crate::store::StoreOpaque;
+use crate::sys::{Decision, cross_return};
+use crate::trap::TrapKind;
+use jit::abi::TrapCode;
+use std::sync::atomic::Ordering;
+
+/// Faults below are accesses through null.
+const NULL_PAGES: usize = 64 << 10;
+/// Bytes of the instruction by which polls trap.
+const UD2: usize = 2;
+
+/// Notes a fault; called in the signal handler, so it only stores words.
+///
+/// # Safety
+/// `data` must be the store whose compiled code runs on this thread.
+pub(crate) unsafe extern "C" fn note_fault(data: *mut u8, pc: usize, sp: usize, address: usize, signal: i32) -> usize {
+    // SAFETY: the caller's contract; the emergency stack is only used here.
+    unsafe {
+        let vm = data.cast::<VmStore>();
+        if (*vm).native_sp == 0 || ((*vm).fault.foreign && (*vm).fault.pc == pc) {
+            return 0;
+        }
+        let fault = &raw mut (*vm).fault;
+        ((*fault).pc, (*fault).sp, (*fault).address, (*fault).signal) = (pc, sp, address, signal);
+        (*fault).foreign = false;
+        let top = (*vm).emergency_top - 16;
+        *(top as *mut usize) = vm as usize;
+        top
+    }
+}
+
+/// Decides what becomes of the noted fault. To go on in the code, its stack pointer goes to `resume`, and the address to go
+/// on at below that.
+///
+/// # Safety
+/// Called by `sys::transition::trap` only.
+pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize) -> Decision {
+    // SAFETY: the store's guest is between two instructions of compiled code; nobody else uses the store.
+    unsafe {
+        let fault = (*vm).fault;
+        let found = registry::find(fault.pc);
+        let cause = found.as_ref().and_then(|(_, code, at)| cause(&*vm.cast::<StoreOpaque>(), code, *at));
+        let (next, wasm) = match cause {
+            Some((TrapCode::Interrupted, wasm)) => {
+                let interrupt: &Interrupt = &(*vm).interrupt;
+                interrupt.poll.store(false, Ordering::Release);
+                match interrupt.reason((*vm).deadline) {
+                    Some(kind) => (Err(Unwind::Trap(kind)), wasm),
+                    None => (Ok(fault.pc + UD2), wasm),
+                }
+            }
+            // The helper that failed has left the reason.
+            Some((TrapCode::Raised, wasm)) => {
+                (Err((*vm).unwind.take().unwrap_or(Unwind::Trap(TrapKind::Unreachable))), wasm)
+            }
+            Some((code, wasm)) => (Err(Unwind::Trap(kind(code))), wasm),
+            None => {
+                (*vm).fault.foreign = true;
+                (Ok(fault.pc), None)
+            }
+        };
+        match next {
+            Ok(pc) => {
+                *resume = fault.sp;
+                *((fault.sp - 8) as *mut usize) = pc;
+                Decision::Resume
+            }
+            Err(why) => {
+                (*vm).unwind = Some(why);
+                walk(vm, wasm);
+                Decision::Leave
+            }
+        }
+    }
+}
+
+/// Why an instruction faulted, with the offset in the module, if the guest can have caused it.
+fn cause(store: &StoreOpaque, code: &Placed, at: u32) -> Option<(TrapCode, Option<u32>)> {
+    let fault = &store.vm.fault;
+    let memory = matches!(fault.signal, libc::SIGSEGV | libc::SIGBUS);
+    if memory && store.native_stack.as_ref().is_some_and(|s| s.is_guard(fault.address)) {
+        return Some((TrapCode::CallStackExhausted, code.near(at)));
+    }
+    let (trap, wasm) = code.trap(at)?;
+    let expected = match trap {
+        // SAFETY: memories live as long as the store.
+        TrapCode::MemoryOutOfBounds if memory => {
+            store.vm.guarded.iter().any(|m| unsafe { (**m).reserves(fault.address) })
+        }
+        _ if memory => fault.address < NULL_PAGES,
+        _ => true,
+    };
+    expected.then_some((trap, Some(wasm)))
+}
+
+/// The trap of a code.
+fn kind(code: TrapCode) -> TrapKind {
+    match code {
+        TrapCode::Unreachable => TrapKind::Unreachable,
+        TrapCode::MemoryOutOfBounds => TrapKind::MemoryOutOfBounds,
+        TrapCode::TableOutOfBounds => TrapKind::TableOutOfBounds,
+        TrapCode::UndefinedElement => TrapKind::UndefinedElement,
+        TrapCode::UninitializedElement => TrapKind::UninitializedElement,
+        TrapCode::IndirectCallTypeMismatch => TrapKind::IndirectCallTypeMismatch,
+        TrapCode::IntegerDivideByZero => TrapKind::IntegerDivideByZero,
+        TrapCode::IntegerOverflow => TrapKind::IntegerOverflow,
+        TrapCode::InvalidConversionToInteger => TrapKind::InvalidConversionToInteger,
+        TrapCode::CallStackExhausted => TrapKind::CallStackExhausted,
+        TrapCode::UnalignedAtomic => TrapKind::UnalignedAtomic,
+        TrapCode::NullReference => TrapKind::NullReference,
+        TrapCode::NullFunctionReference => TrapKind::NullFunctionReference,
+        TrapCode::NullExceptionReference => TrapKind::NullExceptionReference,
+        TrapCode::UnsupportedInstruction => TrapKind::UnsupportedInstruction,
+        TrapCode::OutOfFuel => TrapKind::OutOfFuel,
+        TrapCode::Interrupted | TrapCode::Raised => TrapKind::Interrupted,
+    }
+}
+
+/// Adds the native frames from the fault to the innermost transition to the trace; the innermost one is at `wasm`.
+unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>) {
+    // SAFETY: the frames of compiled code lie untouched on the native stack, with a return address behind each.
+    unsafe {
+        let store = &mut *vm.cast::<StoreOpaque>();
+        if !store.vm.unwind.as_ref().is_some_and(Unwind::is_traced) {
+            return;
+        }
+        let (mut pc, mut sp) = (store.vm.fault.pc, store.vm.fault.sp);
+        let mut innermost = true;
+        let (cross, cross_size) = cross_return();
+        loop {
+            if pc == cross && !innermost {
+                (pc, sp) = (*((sp + cross_size) as *const usize), sp + cross_size + 8);
+            }
+            // A return address is looked up by the call before it.
+            let Some((map, code, at)) = registry::find(pc - usize::from(!innermost)) else { return };
+            let at = at + u32::from(!innermost);
+            match code.piece {
+                Piece::Func(own_func, _) => {
+                    let offset = if innermost { wasm } else { code.call(at) };
+                    let place = Place::Wasm(offset);
+                    store.vm.trace.push(RawFrame { module: map.module.as_ptr(), own_func, place });
+                }
+                Piece::EntryAdapter => return,
+                Piece::Adapter => {}
+            }
+            let size = if innermost { code.frame_size(at) } else { code.full_frame() };
+            let ret = sp + size as usize;
+            pc = *(ret as *const usize);
+            sp = ret + 8;
+            innermost = false;
+        }
+    }
+}

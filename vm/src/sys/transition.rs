@@ -1,0 +1,315 @@
+//! The way into compiled code and out of it.
+//!
+//! `enter` switches to the native stack (unless it is on it already), sets the registers that compiled code relies on, and
+//! calls an entry adapter. It comes back when that returns, or when `leave` is continued at: then everything between is
+//! abandoned, and nothing of it may have a destructor.
+//!
+//! ```text
+//!   rsp of the caller ─►  return address
+//!                         rbp rbx r12 r13 r14 r15
+//!   VmStore::native_sp ─► native_sp of the transition around this one
+//! ```
+//!
+//! `cross_tail` is where an exit adapter goes on when its call ended in a tail call of another instance's compiled code: it
+//! sees to it that the registers of the adapter's instance come back when that returns. A frame that does so already is
+//! not put below another one, so that tail calls between instances take no stack.
+//!
+//! ```text
+//!   rsp ─►  cross_return | r14 | r15 | (8 bytes) | return address of the caller
+//! ```
+//!
+//! `trap` is where the signal handler has a faulting thread go on: on the emergency stack, with all other registers as
+//! compiled code had them. It saves them, has the runtime decide, and either goes on behind the fault or leaves.
+
+use crate::runtime::context::{Slot, VmContext, VmStore};
+
+/// What the runtime decides about a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub(crate) enum Decision {
+    /// Back to the innermost transition, as failed.
+    Leave = 0,
+    /// On at the address that `native_trap` has been told to fill in.
+    Resume = 1,
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod imp {
+    use super::{Slot, VmContext, VmStore};
+    use std::mem::offset_of;
+
+    std::arch::global_asm!(
+        ".p2align 4",
+        ".hidden vm_native_enter",
+        ".globl vm_native_enter",
+        ".type vm_native_enter,@function",
+        "vm_native_enter:",
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "push rbx",
+        ".cfi_def_cfa_offset 24",
+        ".cfi_offset rbx, -24",
+        "push r12",
+        ".cfi_def_cfa_offset 32",
+        ".cfi_offset r12, -32",
+        "push r13",
+        ".cfi_def_cfa_offset 40",
+        ".cfi_offset r13, -40",
+        "push r14",
+        ".cfi_def_cfa_offset 48",
+        ".cfi_offset r14, -48",
+        "push r15",
+        ".cfi_def_cfa_offset 56",
+        ".cfi_offset r15, -56",
+        "push qword ptr [r9 + {sp}]",
+        ".cfi_def_cfa_offset 64",
+        "mov [r9 + {sp}], rsp",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rbx, r9",
+        "mov r15, rcx",
+        "mov r14, r8",
+        // On the native stack already?
+        "mov rax, [r9 + {top}]",
+        "mov rcx, rax",
+        "sub rcx, rsp",
+        "cmp rcx, [r9 + {size}]",
+        "cmovb rax, rsp",
+        "mov rsp, rax",
+        "call rdx",
+        "mov rsp, rbp",
+        ".cfi_def_cfa_register rsp",
+        "xor eax, eax",
+        "2:",
+        "pop qword ptr [rbx + {sp}]",
+        ".cfi_def_cfa_offset 56",
+        "pop r15",
+        ".cfi_def_cfa_offset 48",
+        "pop r14",
+        ".cfi_def_cfa_offset 40",
+        "pop r13",
+        ".cfi_def_cfa_offset 32",
+        "pop r12",
+        ".cfi_def_cfa_offset 24",
+        "pop rbx",
+        ".cfi_def_cfa_offset 16",
+        "pop rbp",
+        ".cfi_def_cfa_offset 8",
+        "ret",
+        ".cfi_endproc",
+        ".size vm_native_enter, .-vm_native_enter",
+        // On the emergency stack: [rsp] is the store.
+        ".p2align 4",
+        ".hidden vm_native_trap",
+        ".globl vm_native_trap",
+        ".type vm_native_trap,@function",
+        "vm_native_trap:",
+        "pushfq",
+        "cld",
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push rbx",
+        "push rbp",
+        "push rsi",
+        "push rdi",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov rbx, [rsp + 128]",
+        "lea rbp, [rsp + 128]",
+        // 8 (the store's word is at a multiple of 16, less 8) + 16 words: aligned with 8 more.
+        "sub rsp, 264",
+        "movups [rsp], xmm0",
+        "movups [rsp + 16], xmm1",
+        "movups [rsp + 32], xmm2",
+        "movups [rsp + 48], xmm3",
+        "movups [rsp + 64], xmm4",
+        "movups [rsp + 80], xmm5",
+        "movups [rsp + 96], xmm6",
+        "movups [rsp + 112], xmm7",
+        "movups [rsp + 128], xmm8",
+        "movups [rsp + 144], xmm9",
+        "movups [rsp + 160], xmm10",
+        "movups [rsp + 176], xmm11",
+        "movups [rsp + 192], xmm12",
+        "movups [rsp + 208], xmm13",
+        "movups [rsp + 224], xmm14",
+        "movups [rsp + 240], xmm15",
+        "mov rdi, rbx",
+        "mov rsi, rbp",
+        "and rsp, -16",
+        "call {native_trap}",
+        "lea rsp, [rbp - 392]",
+        "test eax, eax",
+        "jne 3f",
+        "mov rsp, [rbx + {sp}]",
+        "mov eax, 1",
+        "jmp 2b",
+        "3:",
+        "movups xmm0, [rsp]",
+        "movups xmm1, [rsp + 16]",
+        "movups xmm2, [rsp + 32]",
+        "movups xmm3, [rsp + 48]",
+        "movups xmm4, [rsp + 64]",
+        "movups xmm5, [rsp + 80]",
+        "movups xmm6, [rsp + 96]",
+        "movups xmm7, [rsp + 112]",
+        "movups xmm8, [rsp + 128]",
+        "movups xmm9, [rsp + 144]",
+        "movups xmm10, [rsp + 160]",
+        "movups xmm11, [rsp + 176]",
+        "movups xmm12, [rsp + 192]",
+        "movups xmm13, [rsp + 208]",
+        "movups xmm14, [rsp + 224]",
+        "movups xmm15, [rsp + 240]",
+        "add rsp, 264",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdi",
+        "pop rsi",
+        "pop rbp",
+        "pop rbx",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "popfq",
+        // The word is the guest's stack pointer now, and where to go on has been written below that.
+        "mov rsp, [rsp]",
+        "jmp qword ptr [rsp - 8]",
+        ".size vm_native_trap, .-vm_native_trap",
+        // rdi and rsi are for the tail adapter.
+        ".p2align 4",
+        ".hidden vm_cross_tail",
+        ".globl vm_cross_tail",
+        ".type vm_cross_tail,@function",
+        "vm_cross_tail:",
+        "mov rax, [r15 + {store}]",
+        "lea rcx, [rip + vm_cross_return]",
+        "cmp [rsp], rcx",
+        "je 4f",
+        "sub rsp, 8",
+        "push r15",
+        "push r14",
+        "push rcx",
+        "4:",
+        "mov r15, [rax + {tail_context}]",
+        "mov r14, [r15 + {mem0}]",
+        "jmp qword ptr [rax + {tail_adapter}]",
+        ".size vm_cross_tail, .-vm_cross_tail",
+        ".p2align 4",
+        ".hidden vm_cross_return",
+        ".globl vm_cross_return",
+        ".type vm_cross_return,@function",
+        "vm_cross_return:",
+        "pop r14",
+        "pop r15",
+        "add rsp, 8",
+        "ret",
+        ".size vm_cross_return, .-vm_cross_return",
+        store = const offset_of!(VmContext, store),
+        mem0 = const offset_of!(VmContext, mem0_base),
+        tail_context = const offset_of!(VmStore, tail_context),
+        tail_adapter = const offset_of!(VmStore, tail_adapter),
+        sp = const offset_of!(VmStore, native_sp),
+        top = const offset_of!(VmStore, native_top),
+        size = const offset_of!(VmStore, native_size),
+        native_trap = sym crate::native::trap::native_trap,
+    );
+
+    unsafe extern "C" {
+        fn vm_native_enter(
+            slots: *mut Slot,
+            code: *const u8,
+            adapter: *const u8,
+            context: *mut VmContext,
+            mem0: *mut u8,
+            store: *mut VmStore,
+        ) -> u32;
+        fn vm_native_trap();
+        fn vm_cross_tail();
+        fn vm_cross_return();
+    }
+
+    /// Whether there is a way into compiled code here.
+    pub(crate) const AVAILABLE: bool = true;
+
+    /// Where a faulting thread goes on.
+    pub(crate) fn trap_entry() -> usize {
+        vm_native_trap as *const () as usize
+    }
+
+    /// Goes on at compiled code of another instance: what an exit adapter jumps to.
+    pub(crate) fn cross_tail() -> u64 {
+        vm_cross_tail as *const () as u64
+    }
+
+    /// Where that returns to, and the distance from there to the return address of the frame below.
+    pub(crate) fn cross_return() -> (usize, usize) {
+        (vm_cross_return as *const () as usize, 24)
+    }
+
+    /// Runs compiled code through an entry adapter; false when it was left before it returned.
+    ///
+    /// # Safety
+    /// The adapter must be that of the code's type, the slots hold its parameters and have room for its results, the context
+    /// be one of the code's module with that base of memory 0, and the store have a native stack.
+    #[inline(always)]
+    pub(crate) unsafe fn enter(
+        slots: *mut Slot,
+        code: *const u8,
+        adapter: *const u8,
+        context: *mut VmContext,
+        mem0: *mut u8,
+        store: *mut VmStore,
+    ) -> bool {
+        // SAFETY: the caller's contract.
+        unsafe { vm_native_enter(slots, code, adapter, context, mem0, store) == 0 }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod imp {
+    use super::{Slot, VmContext, VmStore};
+
+    /// No compiled code on this target.
+    pub(crate) const AVAILABLE: bool = false;
+
+    /// Never asked for.
+    pub(crate) fn cross_tail() -> u64 {
+        0
+    }
+
+    /// Never asked for.
+    pub(crate) fn cross_return() -> (usize, usize) {
+        (0, 0)
+    }
+
+    /// # Safety
+    /// Never called.
+    pub(crate) unsafe fn enter(
+        _: *mut Slot,
+        _: *const u8,
+        _: *const u8,
+        _: *mut VmContext,
+        _: *mut u8,
+        _: *mut VmStore,
+    ) -> bool {
+        false
+    }
+}
+
+pub(crate) use imp::*;

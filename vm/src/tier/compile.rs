@@ -1,0 +1,80 @@
+//! One function from bytes to published code.
+//!
+//! In: a module, one of its functions, where it is to be entered. Out: code where the interpreter and other code find it,
+//! or the reason why there is none, for the log; the function then stays in the interpreter.
+
+use super::log::{Entered, Refusal};
+use crate::module::{Module, ModuleInner};
+use crate::native::code::Compiled;
+use crate::native::cpu;
+use jit::{CompileError, Entry, ModuleEnv, Settings};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// Code that is not published yet, when its compilation began and how long it took.
+pub(crate) struct Draft {
+    pub(crate) compiled: Compiled,
+    pub(crate) began: Instant,
+    pub(crate) took: Duration,
+}
+
+/// Settings of the compiler for one kind of instances.
+pub(crate) fn settings(module: &ModuleInner, guarded: bool) -> Settings {
+    let config = module.engine.config();
+    Settings {
+        cpu: cpu::features(),
+        guarded,
+        fuel: config.fuel,
+        interruptible: config.interruption,
+        passes: config.passes,
+    }
+}
+
+/// The module as the compiler sees it.
+pub(crate) fn env(module: &ModuleInner) -> ModuleEnv<'_> {
+    let facts = module.facts.get_or_init(|| jit::frontend::ModuleFacts::new(&module.raw, &module.bytes));
+    ModuleEnv { module: &module.raw, bytes: &module.bytes, types: module.engine.types(), facts }
+}
+
+/// Compiles a function; a refusal is logged.
+pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: Entry) -> Option<Draft> {
+    let began = Instant::now();
+    let settings = settings(module, guarded);
+    let outcome = catch_unwind(AssertUnwindSafe(|| jit::compile(&env(module), own_func, entry, &settings)));
+    let refusal = match outcome {
+        Ok(Ok(code)) => {
+            return Some(Draft { compiled: Compiled { own_func, entry, code }, began, took: began.elapsed() });
+        }
+        Ok(Err(CompileError::Unsupported { what, .. })) => Refusal::Unsupported(what),
+        Ok(Err(CompileError::Invalid { .. })) => Refusal::Invalid,
+        Err(_) => Refusal::Panicked,
+    };
+    module.engine.log().refused(module, own_func, entry, refusal, began);
+    None
+}
+
+/// Publishes a batch of compiled functions; false when there is no memory for them.
+pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> bool {
+    if drafts.is_empty() {
+        return true;
+    }
+    let log = module.inner.engine.log();
+    let mut entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
+    let batch = drafts.into_iter().map(|d| d.compiled).collect();
+    match module.code(guarded).native.publish(module, guarded, batch) {
+        Ok(locations) => {
+            for (e, at) in entered.iter_mut().zip(locations) {
+                e.at(at);
+            }
+            log.published(&module.inner, entered);
+            true
+        }
+        Err(e) => {
+            let why = Refusal::NoMemory(e.to_string());
+            for e in entered {
+                log.refused(&module.inner, e.own_func, e.entry, why.clone(), e.began);
+            }
+            false
+        }
+    }
+}

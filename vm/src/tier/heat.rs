@@ -1,0 +1,92 @@
+//! What is hot: samples of the interpreter, taken whenever its budget is used up.
+//!
+//! In: the instruction at which it then is. Out: requests to compile, and for a back edge whose loop has been compiled
+//! the code to go on in. A function's samples are counted together; one at a back edge counts for the loop as well.
+//!
+//! The function comes first; its loops are compiled too while nobody is seen to enter it (a main loop), or when samples go
+//! on after it has been compiled, which then come from frames older than its code.
+
+use super::queue::{Job, State};
+use crate::instance::InstanceData;
+use crate::interp::code::{Inst, Loop, ModuleCode};
+use crate::native::enter::NativeEntry;
+use crate::runtime::context::VmContext;
+use jit::Entry;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// How much longer the interpreter goes on unobserved where the compiler refused to help.
+const REFUSED_FACTOR: i64 = 16;
+/// Samples of a loop in a compiled function after which the loop is compiled as well.
+const LATE: u8 = 2;
+
+/// What is known of one function.
+#[derive(Default)]
+pub(crate) struct FuncHeat {
+    pub(crate) samples: AtomicU32,
+    /// How many of them were at its entry.
+    entries: AtomicU32,
+    /// A [`State`].
+    pub(crate) state: AtomicU8,
+}
+
+/// What comes of a sample.
+pub(crate) struct Sample {
+    /// Compiled code to go on in, or null.
+    pub(crate) native: *const NativeEntry,
+    /// The interpreter's next budget.
+    pub(crate) budget: i64,
+}
+
+/// Takes a sample at an instruction that a call or a back edge leads to.
+///
+/// # Safety
+/// The context must be a running one.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -> Sample {
+    // SAFETY: contexts are the first field of their instance.
+    let (d, guarded) = unsafe { (&*ctx.cast::<InstanceData>(), !(*ctx).mem0_base.is_null()) };
+    let module = &d.module;
+    let code = module.code(guarded);
+    let none = Sample { native: std::ptr::null(), budget };
+    let Some((own_func, at)) = code.place(ip) else { return none };
+    let heat = &code.heat()[own_func as usize];
+    let samples = heat.samples.fetch_add(1, Ordering::Relaxed) + 1;
+    let config = module.inner.engine.config();
+    let job = |entry| Job::new(module, guarded, own_func, entry);
+    let queue = module.inner.engine.queue();
+    match at {
+        None => {
+            heat.entries.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(l) => {
+            if wants_loop(heat, l, config.threshold, config.samples()) {
+                queue.request(job(Entry::Loop(l.offset)), &l.state, config);
+            }
+        }
+    }
+    if samples >= config.samples() && config.threshold > 0 {
+        queue.request(job(Entry::Function), &heat.state, config);
+    }
+    let native = at.map_or(std::ptr::null(), |l| l.native.load(Ordering::Acquire).cast_const());
+    let refused = State::of(&heat.state) == State::Refused;
+    Sample { native, budget: if refused { budget * REFUSED_FACTOR } else { budget } }
+}
+
+/// Whether the rest of a function is to be compiled from a loop on, one of whose back edges has been seen.
+fn wants_loop(heat: &FuncHeat, l: &Loop, threshold: u32, enough: u32) -> bool {
+    let samples = l.heat.fetch_add(1, Ordering::Relaxed) + 1;
+    match State::of(&heat.state) {
+        _ if threshold == 0 => true,
+        State::Refused => false,
+        State::Done => l.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE,
+        State::Cold | State::Queued => samples >= enough && heat.entries.load(Ordering::Relaxed) == 0,
+    }
+}
+
+impl ModuleCode {
+    /// The heat of own functions, made when first asked for.
+    pub(crate) fn heat(&self) -> &[FuncHeat] {
+        self.heat.get_or_init(|| (0..self.funcs()).map(|_| FuncHeat::default()).collect())
+    }
+}

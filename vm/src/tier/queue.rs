@@ -1,0 +1,162 @@
+//! What is to be compiled, and the threads that do it.
+//!
+//! In: requests. Out: published code, or a function marked as refused. Threads start when there is work for them, hold a
+//! module only while they work on it, and end with the engine; nobody waits for them. The hottest request goes first.
+
+use super::compile::{draft, publish};
+use crate::config::Config;
+use crate::module::{Module, ModuleInner};
+use jit::Entry;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+
+/// Stack of a compiling thread: passes may recurse as deeply as a function nests.
+pub(crate) const STACK: usize = 64 << 20;
+
+/// How far the compilation of a function or loop has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum State {
+    Cold = 0,
+    Queued = 1,
+    Done = 2,
+    Refused = 3,
+}
+
+impl State {
+    pub(crate) fn of(cell: &AtomicU8) -> State {
+        match cell.load(Ordering::Relaxed) {
+            0 => State::Cold,
+            1 => State::Queued,
+            2 => State::Done,
+            _ => State::Refused,
+        }
+    }
+}
+
+/// One thing to compile.
+pub(crate) struct Job {
+    module: Weak<ModuleInner>,
+    guarded: bool,
+    own_func: u32,
+    entry: Entry,
+}
+
+impl Job {
+    pub(crate) fn new(module: &Module, guarded: bool, own_func: u32, entry: Entry) -> Job {
+        Job { module: Arc::downgrade(&module.inner), guarded, own_func, entry }
+    }
+
+    /// Compiles and publishes, if the module is still there.
+    fn run(&self) {
+        let Some(inner) = self.module.upgrade() else { return };
+        let module = Module { inner };
+        let done = draft(&module.inner, self.guarded, self.own_func, self.entry)
+            .is_some_and(|d| publish(&module, self.guarded, vec![d]));
+        let state = if done { State::Done } else { State::Refused };
+        let code = module.code(self.guarded);
+        match self.entry {
+            Entry::Function => code.heat()[self.own_func as usize].state.store(state as u8, Ordering::Relaxed),
+            Entry::Loop(offset) => code.set_loop_state(self.own_func, offset, state as u8),
+        }
+    }
+
+    /// How urgent it is: loops before functions, because somebody is in them, then by heat.
+    fn urgency(&self) -> (bool, u32) {
+        let heat = self.module.upgrade().map_or(0, |inner| {
+            let code = Module { inner };
+            code.code(self.guarded).heat()[self.own_func as usize].samples.load(Ordering::Relaxed)
+        });
+        (self.entry != Entry::Function, heat)
+    }
+}
+
+#[derive(Default)]
+struct Pending {
+    jobs: Vec<Job>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+/// The requests of one engine.
+#[derive(Default)]
+pub(crate) struct Queue {
+    pending: Mutex<Pending>,
+    wake: Condvar,
+}
+
+impl Queue {
+    /// Asks for a compilation, unless it has been asked for. Without threads it is done when this returns.
+    pub(crate) fn request(self: &Arc<Self>, job: Job, state: &AtomicU8, config: &Config) {
+        let queued = State::Queued as u8;
+        if state.compare_exchange(State::Cold as u8, queued, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        if config.compile_threads == Some(0) {
+            run_and_wait(job);
+            return;
+        }
+        let mut pending = self.lock();
+        pending.jobs.push(job);
+        if pending.idle > 0 {
+            self.wake.notify_one();
+        } else if pending.threads == 0 || pending.threads < config.threads() {
+            pending.threads += 1;
+            let queue = self.clone();
+            let builder = std::thread::Builder::new().name("compile".into()).stack_size(STACK);
+            if builder.spawn(move || queue.work()).is_err() {
+                // What runs goes on in the interpreter; a later request may have more luck.
+                pending.threads -= 1;
+            }
+        }
+    }
+
+    /// What each thread does.
+    fn work(&self) {
+        let mut pending = self.lock();
+        while !pending.closed {
+            match pending.take() {
+                Some(job) => {
+                    drop(pending);
+                    job.run();
+                    pending = self.lock();
+                }
+                None => {
+                    pending.idle += 1;
+                    pending = self.wake.wait(pending).unwrap_or_else(|e| e.into_inner());
+                    pending.idle -= 1;
+                }
+            }
+        }
+    }
+
+    /// Ends the threads after what they are at.
+    pub(crate) fn close(&self) {
+        let mut pending = self.lock();
+        pending.closed = true;
+        pending.jobs.clear();
+        self.wake.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Pending {
+    /// The most urgent job.
+    fn take(&mut self) -> Option<Job> {
+        let (i, _) = self.jobs.iter().enumerate().max_by_key(|(_, j)| j.urgency())?;
+        Some(self.jobs.swap_remove(i))
+    }
+}
+
+/// Compiles on a thread of its own, whose stack is large enough, while the present one waits.
+fn run_and_wait(job: Job) {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("compile".into()).stack_size(STACK);
+        // Without a thread the function stays in the interpreter.
+        let _ = builder.spawn_scoped(scope, || job.run());
+    });
+}
