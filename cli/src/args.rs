@@ -111,6 +111,18 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) execution: Execution,
 
+    /// At the end, say what was compiled, when, how long it took, and what was not
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Let `perf` know compiled functions
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) profile: Option<Profile>,
+
+    /// Let GDB know compiled functions
+    #[arg(long)]
+    pub(crate) gdb: bool,
+
     /// The module (.wasm or .wat), and the guest's arguments
     #[arg(value_name = "FILE", required = true, num_args = 1.., trailing_var_arg = true)]
     #[arg(value_hint = ValueHint::FilePath)]
@@ -120,9 +132,17 @@ pub(crate) struct RunArgs {
 /// How functions are executed.
 #[derive(Args, Debug)]
 pub(crate) struct Execution {
-    /// What executes functions; `auto` is the best there is
+    /// What executes functions: the interpreter, compiled code, or first one and then the other
     #[arg(long, value_name = "TIER", default_value = "auto")]
     pub(crate) tier: Tier,
+
+    /// With --tier auto, compile what has run about so often; with 0, move every loop over at its first iteration
+    #[arg(long, value_name = "N", value_parser = quantity::count)]
+    pub(crate) tier_threshold: Option<u64>,
+
+    /// How many threads compile; with 0 the guest waits for each function. One less than there are processors if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) compile_threads: Option<usize>,
 
     /// How memory accesses are kept in bounds; `auto` uses guard pages where it can
     #[arg(long, value_name = "MODE", default_value = "auto")]
@@ -161,12 +181,16 @@ pub(crate) struct WastArgs {
 /// Arguments of `vm inspect`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  vm inspect app.wasm\n  vm inspect --func main app.wasm\n  vm inspect --func 7 app.wasm"
+    after_help = "Examples:\n  vm inspect app.wasm\n  vm inspect --func main app.wasm\n  vm inspect --func 7 --stage asm app.wasm"
 )]
 pub(crate) struct InspectArgs {
-    /// Show the code that the interpreter runs for this function, beside its WebAssembly
+    /// Show the code of this function
     #[arg(long, value_name = "N|NAME")]
     pub(crate) func: Option<String>,
+
+    /// Which code of it
+    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func")]
+    pub(crate) stage: Stage,
 
     /// The module (.wasm or .wat)
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -215,10 +239,36 @@ pub(crate) enum Memory {
 pub(crate) enum Tier {
     /// The interpreter
     Interp,
-    /// Compiled code
+    /// Compiled code: all functions are compiled before the guest starts
     Jit,
-    /// The best this version has
+    /// The interpreter at first; what runs often is compiled meanwhile
     Auto,
+}
+
+/// `--profile`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Profile {
+    /// Addresses and names in /tmp/perf-PID.map
+    #[value(name = "perfmap")]
+    PerfMap,
+    /// Code with offsets in jit-PID.dump, for `perf record -k 1` and `perf inject --jit`
+    #[value(name = "jitdump")]
+    JitDump,
+}
+
+/// `--stage`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// What the interpreter runs, beside its WebAssembly
+    Bytecode,
+    /// The compiler's intermediate code as it begins
+    Ir,
+    /// The same after all passes
+    Opt,
+    /// Machine instructions before registers are allocated
+    Lowered,
+    /// Machine code
+    Asm,
 }
 
 /// `--dir HOST[::GUEST][:ro]`

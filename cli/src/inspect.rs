@@ -1,6 +1,6 @@
 //! `vm inspect`: what a module imports, exports and consists of, and the code of one function.
 
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, Stage};
 use crate::exit::Exit;
 use crate::{module, output};
 use std::fmt::{Display, Write};
@@ -30,14 +30,14 @@ const LARGEST: usize = 10;
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
     let module = module::load(&Engine::default(), &args.file)?;
     let text = match &args.func {
-        Some(func) => function(&module, func).map_err(|e| Exit::failure(format!("{}: {e}", args.file.display())))?,
+        Some(func) => function(&module, func, args.stage).map_err(|e| Exit::failure(format!("{}: {e}", args.file.display())))?,
         None => summary(&module, &args.file.display()),
     };
     output::print(&text)
 }
 
 /// The code of a function, given by index or name.
-fn function(module: &Module, wanted: &str) -> Result<String, String> {
+fn function(module: &Module, wanted: &str, stage: Stage) -> Result<String, String> {
     let count = module.function_count();
     let by_name = || (0..count).find(|&i| module.func_name(i).as_deref() == Some(wanted));
     let index = match wanted.parse::<u32>() {
@@ -56,7 +56,14 @@ fn function(module: &Module, wanted: &str) -> Result<String, String> {
         return Ok(text + "\nimported: it has no code here\n");
     };
     let _ = write!(text, ", {} bytes at offset {:#x}\n\n", body.len(), body.start);
-    text.push_str(&module.disassemble(index).map_err(|e| e.to_string())?);
+    let code = match stage {
+        Stage::Bytecode => module.disassemble(index),
+        Stage::Ir => module.inspect(index, vm::Stage::Ir),
+        Stage::Opt => module.inspect(index, vm::Stage::Opt),
+        Stage::Lowered => module.inspect(index, vm::Stage::Lowered),
+        Stage::Asm => module.inspect(index, vm::Stage::Asm),
+    };
+    text.push_str(&code.map_err(|e| e.to_string())?);
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -15,6 +15,7 @@ mod pipe;
 mod quantity;
 mod run;
 mod settings;
+mod stats;
 mod suggest;
 mod validate;
 mod wast;

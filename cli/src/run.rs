@@ -3,10 +3,10 @@
 //! Out: the guest's exit code, or one message and the code that fits it. This is the path whose start-up time users
 //! feel, so that it does nothing that the options do not ask for.
 
-use crate::args::{RunArgs, Validate};
+use crate::args::{Profile, RunArgs, Validate};
 use crate::exit::{self, Exit};
 use crate::watchdog::{self, Watchdog};
-use crate::{invoke, link, module, output, settings};
+use crate::{invoke, link, module, output, settings, stats};
 use std::ffi::OsString;
 use std::path::Path;
 use vm::{
@@ -44,19 +44,38 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
                 .map_err(|e| Exit::failure(format!("cannot start the clock for --timeout: {e}")))?,
         ),
     };
-    Run { file, args, store, watchdog }.guest(&module)
+    let stats = args.stats;
+    let outcome = Run { file, args, store, watchdog }.guest(&module);
+    if stats {
+        output::complain(&stats::text(&engine.compile_stats()));
+    }
+    outcome
 }
 
 fn engine(args: &RunArgs) -> Result<Engine, Exit> {
     let mut config = Config::new();
     config
-        .tier(settings::tier(args.execution.tier)?)
+        .tier(settings::tier(args.execution.tier))
+        // Compiled code looks only for what can come.
+        .interruption(args.timeout.is_some())
+        .compile_log(args.stats)
+        .profile(args.profile.map(|p| match p {
+            Profile::PerfMap => vm::Profile::PerfMap,
+            Profile::JitDump => vm::Profile::JitDump,
+        }))
+        .gdb(args.gdb)
         .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
         .validation(match args.validate {
             Validate::Lazy => Validation::Lazy,
             Validate::Eager => Validation::Eager,
         });
+    if let Some(n) = settings::threshold(&args.execution) {
+        config.tier_threshold(n);
+    }
+    if let Some(n) = args.execution.compile_threads {
+        config.compile_threads(n);
+    }
     if let Some(bytes) = args.max_stack {
         config.max_stack(usize::try_from(bytes).unwrap_or(usize::MAX));
     }

@@ -1,20 +1,22 @@
 //! Engine settings from options that several commands have.
 //!
-//! Out: the runtime's setting, or bad usage where this version lacks what was asked for.
+//! Out: the runtime's configuration.
 
-use crate::args::{Memory, Tier};
-use crate::exit::Exit;
+use crate::args::{Execution, Memory, Tier};
 use vm::MemoryMode;
 
-/// What executes functions, where this version has it.
-pub(crate) fn tier(tier: Tier) -> Result<vm::Tier, Exit> {
+/// What executes functions.
+pub(crate) fn tier(tier: Tier) -> vm::Tier {
     match tier {
-        Tier::Interp => Ok(vm::Tier::Interp),
-        Tier::Auto => Ok(vm::Tier::Auto),
-        Tier::Jit => Err(Exit::usage(
-            "--tier jit: this version has no compiler; use --tier interp, or auto for the best there is",
-        )),
+        Tier::Interp => vm::Tier::Interp,
+        Tier::Jit => vm::Tier::Jit,
+        Tier::Auto => vm::Tier::Auto,
     }
+}
+
+/// How often something runs before it is compiled.
+pub(crate) fn threshold(execution: &Execution) -> Option<u32> {
+    execution.tier_threshold.map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 /// How memory accesses are kept in bounds.

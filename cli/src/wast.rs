@@ -8,7 +8,9 @@ use spectest::{Config, Report};
 /// Runs every script, prints each failure as it comes, and the totals last.
 pub(crate) fn run(args: &WastArgs) -> Result<(), Exit> {
     let config = Config {
-        tier: settings::tier(args.execution.tier)?,
+        tier: settings::tier(args.execution.tier),
+        tier_threshold: settings::threshold(&args.execution),
+        compile_threads: args.execution.compile_threads,
         memory_mode: settings::memory_mode(args.execution.memory),
         fuel: args.fuel,
         timeout: args.timeout,

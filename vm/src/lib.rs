@@ -43,6 +43,7 @@ pub use engine::Engine;
 pub use error::{Error, ModuleError, Result};
 pub use externs::{Extern, ExternType, Global, Memory, SharedMemory, Table, Tag};
 pub use func::Func;
+pub use jit::Stage;
 pub use instance::{Export, Instance};
 pub use linker::Linker;
 pub use module::{ExportType, ImportType, Module};

@@ -6,6 +6,7 @@ use crate::error::{Error, ModuleError, Result};
 use crate::externs::ExternType;
 use crate::interp::code::ModuleCode;
 use crate::interp::translate;
+use crate::tier::compile;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::path::Path;
@@ -271,6 +272,19 @@ impl Module {
         let own = self.inner.raw.own_func(func).filter(|&f| (f as usize) < self.inner.raw.bodies.len());
         let own = own.ok_or_else(|| Error::api(format!("function {func} is an import or does not exist")))?;
         translate::disassemble(self, own)
+    }
+
+    /// A stage of the compilation of a function, as text.
+    ///
+    /// # Errors
+    /// When there is no such function, its body is not valid, or the compiler cannot do it.
+    pub fn inspect(&self, func: u32, stage: jit::Stage) -> Result<String> {
+        let own = self.inner.raw.own_func(func).filter(|&f| (f as usize) < self.inner.raw.bodies.len());
+        let own = own.ok_or_else(|| Error::api(format!("function {func} is an import or does not exist")))?;
+        let can_guard = crate::runtime::memory::LinearMemory::can_guard;
+        let guarded = self.inner.engine.config().memory_mode == crate::MemoryMode::Auto
+            && self.inner.raw.memories.first().is_some_and(can_guard);
+        compile::inspect(self, own, guarded, stage)
     }
 
     /// Gets ready for instances of one kind: with `Tier::Jit` everything is compiled now, unless it has been.

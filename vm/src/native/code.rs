@@ -15,6 +15,7 @@ use super::enter::NativeEntry;
 use super::registry::{CodeMap, Piece, Placed};
 use crate::error::{Error, Result};
 use crate::module::{Module, ModuleInner};
+use crate::profile::Registered;
 use crate::sys::{CodeMemory, NATIVE_AVAILABLE, catch_native_faults};
 use jit::x64::adapter;
 use jit::{Code, Entry, Exit, RelocTarget};
@@ -34,6 +35,8 @@ const MAX_SIZE: usize = (2 << 30) - (1 << 20);
 pub(crate) struct NativeCode {
     cells: Box<[AtomicPtr<u8>]>,
     space: Mutex<Option<Space>>,
+    /// What debuggers know of the code, until it is gone.
+    kept: Mutex<Vec<Registered>>,
 }
 
 /// What an adapter does, with the type it does it for.
@@ -78,7 +81,7 @@ impl NativeCode {
     pub(crate) fn new(funcs: usize) -> NativeCode {
         // SAFETY: null pointers are valid.
         let cells = unsafe { Box::new_zeroed_slice(funcs).assume_init() };
-        NativeCode { cells, space: Mutex::new(None) }
+        NativeCode { cells, space: Mutex::new(None), kept: Mutex::default() }
     }
 
     /// The native cells, one per function of the module's own.
@@ -121,6 +124,11 @@ impl NativeCode {
             module.code(guarded).publish_native(own_func, entry, native);
         }
         Ok(locations)
+    }
+
+    /// Keeps what a debugger knows of a function.
+    pub(crate) fn keep(&self, r: Registered) {
+        self.kept.lock().unwrap_or_else(|e| e.into_inner()).push(r);
     }
 
     /// Lets every cell lead to the adapter that has the interpreter run the function.

@@ -4,6 +4,7 @@ mod altstack;
 mod code;
 mod guard;
 mod map;
+pub(crate) mod perf;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;

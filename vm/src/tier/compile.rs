@@ -4,10 +4,11 @@
 //! or the reason why there is none, for the log; the function then stays in the interpreter.
 
 use super::log::{Entered, Refusal};
+use crate::error::{Error, ModuleError, Result};
 use crate::module::{Module, ModuleInner};
 use crate::native::code::Compiled;
 use crate::native::cpu;
-use jit::{CompileError, Entry, ModuleEnv, Settings};
+use jit::{CompileError, Entry, ModuleEnv, Settings, Stage};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> boo
             for (e, at) in entered.iter_mut().zip(locations) {
                 e.at(at);
             }
-            log.published(&module.inner, entered);
+            log.published(module, guarded, entered);
             true
         }
         Err(e) => {
@@ -77,4 +78,17 @@ pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> boo
             false
         }
     }
+}
+
+/// A stage of a function's compilation as text.
+pub(crate) fn inspect(module: &Module, own_func: u32, guarded: bool, stage: Stage) -> Result<String> {
+    let settings = settings(&module.inner, guarded);
+    jit::inspect(&env(&module.inner), own_func, Entry::Function, &settings, stage).map_err(|e| match e {
+        CompileError::Invalid { message, offset } => {
+            let function = own_func + module.inner.raw.imported_funcs();
+            let function_name = module.func_name(function);
+            Error::Module(ModuleError { message, offset: Some(offset), function: Some(function), function_name })
+        }
+        e => Error::Unsupported(e.to_string()),
+    })
 }

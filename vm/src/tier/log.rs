@@ -5,7 +5,7 @@
 
 use super::compile::Draft;
 use crate::config::Config;
-use crate::module::ModuleInner;
+use crate::module::{Module, ModuleInner};
 use crate::native::code::Location;
 use crate::profile::Listeners;
 use jit::{CodeStats, Entry};
@@ -86,7 +86,8 @@ pub(crate) struct Entered {
     pub(crate) began: Instant,
     took: Duration,
     stats: CodeStats,
-    calls: Vec<(u32, u32)>,
+    /// Offset in the code and offset in the module, where both are known.
+    lines: Vec<(u32, u32)>,
     location: Option<Location>,
 }
 
@@ -94,13 +95,17 @@ impl Entered {
     /// To be made right after the compilation.
     pub(crate) fn of(draft: &Draft) -> Entered {
         let c = &draft.compiled;
+        let mut lines: Vec<(u32, u32)> = c.code.traps.iter().map(|t| (t.at, t.wasm)).collect();
+        // The instruction before the return address is the call.
+        lines.extend(c.code.calls.iter().map(|&(at, wasm)| (at - 1, wasm)));
+        lines.sort_unstable();
         Entered {
             own_func: c.own_func,
             entry: c.entry,
             began: draft.began,
             took: draft.took,
             stats: c.code.stats.clone(),
-            calls: c.code.calls.clone(),
+            lines,
             location: None,
         }
     }
@@ -147,12 +152,13 @@ impl Log {
         }
     }
 
-    pub(crate) fn published(&self, module: &ModuleInner, entered: Vec<Entered>) {
+    pub(crate) fn published(&self, module: &Module, guarded: bool, entered: Vec<Entered>) {
         for e in &entered {
             if let Some(at) = e.location {
-                self.listeners.published(module, e.own_func, e.entry, at, &e.calls);
+                self.listeners.published(module, guarded, e.own_func, e.entry, at, &e.lines);
             }
         }
+        let module = &*module.inner;
         let mut stats = self.lock();
         for e in entered {
             let len = e.location.map_or(0, |l| l.len);
