@@ -89,7 +89,7 @@ pub struct Reloc {
 /// What a relative call or jump leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RelocTarget {
-    /// One of the module's own functions: its code, or a stub that does `lea rax, [native cell]; jmp [rax]`.
+    /// One of the module's own functions, counted without imports: its code, or a stub that does `lea rax, [native cell]; jmp [rax]`.
     Func(u32),
     /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
     ReferenceAdapter(TypeId),

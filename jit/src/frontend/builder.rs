@@ -93,6 +93,8 @@ pub(super) struct Builder<'a> {
     /// Offset behind the present operator, and of the body's end.
     pub(super) next: u32,
     pub(super) body_end: u32,
+    /// More values than this are too many for a body of its size.
+    pub(super) max_values: usize,
     /// Set when the function is too much for the compiler.
     pub(super) unsupported: Option<&'static str>,
 }
@@ -135,6 +137,7 @@ impl<'a> Builder<'a> {
             replays: Vec::new(),
             next: 0,
             body_end: 0,
+            max_values: usize::MAX,
             unsupported: None,
         }
     }

@@ -13,7 +13,7 @@ use wasm::FuncType;
 use wasmparser::{BlockType, BrTable};
 
 /// More values noted by branches than this make the compiler give up on a function.
-const MAX_SNAPSHOTS: usize = 24 << 20;
+const MAX_SNAPSHOTS: usize = 16 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -312,7 +312,7 @@ impl Builder<'_> {
             }
             meeting => *meeting = Some((self.block, state)),
         }
-        if self.snapshots.len() > MAX_SNAPSHOTS {
+        if self.snapshots.len() > MAX_SNAPSHOTS || self.f.insts.len() > self.max_values {
             self.unsupported = Some("too many values to merge");
         }
     }

@@ -83,6 +83,12 @@ pub(super) struct Need {
     first_end: u32,
 }
 
+/// First conflicts with registers, as far as they are known.
+struct Conflicts {
+    known: RegSet,
+    of: [Conflict; 32],
+}
+
 /// What to do with a piece.
 #[derive(Clone, Copy)]
 enum Choice {
@@ -156,9 +162,9 @@ impl Scan<'_> {
     fn place_piece(&mut self, index: u32) {
         let piece = self.pieces[index as usize];
         let need = self.need(&piece);
-        let hints = self.hints(&piece);
-        let conflicts = self.conflicts(&piece);
-        let choice = self.choose(&piece, need, &hints, &conflicts);
+        let costs = self.costs(&piece);
+        let mut conflicts = Conflicts { known: 0, of: [FREE; 32] };
+        let choice = self.choose(&piece, need, &costs, &mut conflicts);
         match choice {
             Some(Choice::Take(reg, conflict)) => self.take(index, reg, conflict),
             Some(Choice::Evict(reg, other, conflict)) => {
@@ -166,18 +172,13 @@ impl Scan<'_> {
                 self.take(index, reg, conflict);
             }
             Some(Choice::Spill) => self.spill_from(index, piece.from),
-            None => self.displace(index, need, &conflicts),
+            None => self.displace(index, need, &conflicts.of),
         }
     }
 
     /// The registers of a class.
-    pub(super) fn registers_of(&self, class: Class) -> impl Iterator<Item = u8> + use<> {
-        let mut rest = if class == Class::Int { self.regs.int } else { self.regs.vec };
-        std::iter::from_fn(move || {
-            let reg = (rest != 0).then(|| rest.trailing_zeros() as u8)?;
-            rest &= rest - 1;
-            Some(reg)
-        })
+    pub(super) fn registers_of(&self, class: Class) -> RegSet {
+        if class == Class::Int { self.regs.int } else { self.regs.vec }
     }
 
     fn need(&self, piece: &Piece) -> Need {
@@ -195,12 +196,18 @@ impl Scan<'_> {
         need
     }
 
-    /// What each register would save, by fixed operands and by places of values that this one is copied from or to.
-    fn hints(&self, piece: &Piece) -> [f32; 32] {
-        let mut hints = [0.0; 32];
+    /// What each register costs: its first use, if it must be saved, less what it saves by fixed operands and by places of
+    /// values that this one is copied from or to.
+    fn costs(&self, piece: &Piece) -> [f32; 32] {
+        let mut costs = [0.0; 32];
+        let mut save = self.regs.callee_saved & !self.used;
+        while save != 0 {
+            costs[save.trailing_zeros() as usize] = CALLEE_SAVED;
+            save &= save - 1;
+        }
         let uses = &self.uses[piece.uses.0 as usize..piece.uses.1 as usize];
         for it in uses.iter().take(12).chain(uses.iter().skip(12).rev().take(4)).filter(|u| u.reg != NO_REG) {
-            hints[it.reg as usize & 31] += self.layout.weight_at(it.pos) * 0.5;
+            costs[it.reg as usize & 31] -= self.layout.weight_at(it.pos) * 0.5;
         }
         let bundle = &self.bundles[piece.bundle as usize];
         let mut next = bundle.affinity;
@@ -209,14 +216,14 @@ impl Scan<'_> {
             if (piece.from..piece.to).contains(&it.here)
                 && let Some(reg) = self.reg_at(it.other, it.there)
             {
-                hints[reg as usize & 31] += it.weight;
+                costs[reg as usize & 31] -= it.weight;
             }
             next = it.next;
         }
         if bundle.last_reg != NO_REG {
-            hints[bundle.last_reg as usize & 31] += self.layout.weight_at(piece.from) * 0.5;
+            costs[bundle.last_reg as usize & 31] -= self.layout.weight_at(piece.from) * 0.5;
         }
-        hints
+        costs
     }
 
     /// The register of a bundle at a position, if it is decided.
@@ -234,25 +241,28 @@ impl Scan<'_> {
         }
     }
 
-    /// The first conflict with each register.
-    fn conflicts(&mut self, piece: &Piece) -> [Conflict; 32] {
-        let mut conflicts = [FREE; 32];
-        for reg in self.registers_of(self.bundles[piece.bundle as usize].class) {
+    /// The first conflict with a register.
+    fn conflict(&mut self, piece: &Piece, reg: u8, conflicts: &mut Conflicts) -> Conflict {
+        if conflicts.known >> reg & 1 == 0 {
             let (register, claims) = (&mut self.registers[reg as usize], &self.claims[reg as usize]);
             register.advance(piece.from & !3, claims);
-            conflicts[reg as usize & 31] = register.conflict(piece, self.ranges, claims, piece.from, NONE);
+            conflicts.of[reg as usize & 31] = register.conflict(piece, self.ranges, claims, piece.from, NONE);
+            conflicts.known |= 1 << reg;
         }
-        conflicts
+        conflicts.of[reg as usize & 31]
     }
 
     /// The cheapest choice; none if the piece needs a register and none can be had.
-    fn choose(&self, piece: &Piece, need: Need, hints: &[f32; 32], conflicts: &[Conflict; 32]) -> Option<Choice> {
-        let class = self.bundles[piece.bundle as usize].class;
+    fn choose(&mut self, piece: &Piece, need: Need, costs: &[f32; 32], conflicts: &mut Conflicts) -> Option<Choice> {
+        let mut rest = self.registers_of(self.bundles[piece.bundle as usize].class);
+        let all = rest;
         let mut best = (f32::INFINITY, None);
-        for reg in self.registers_of(class) {
-            let conflict = conflicts[reg as usize & 31];
+        // From the register that is best by itself on: most pieces get that.
+        while let Some((reg, own)) = cheapest(rest, costs).filter(|it| it.1 < best.0) {
+            rest &= !(1 << reg);
+            let conflict = self.conflict(piece, reg, conflicts);
             if lasts(piece, need, conflict) {
-                let cost = self.reg_cost(reg, hints) + self.cut_cost(piece, reg, conflict, NONE);
+                let cost = own + self.cut_cost(piece, reg, conflict, NONE);
                 if cost < best.0 {
                     best = (cost, Some(Choice::Take(reg, conflict)));
                 }
@@ -261,15 +271,18 @@ impl Scan<'_> {
         if best.0 < 0.1 {
             return best.1;
         }
-        for reg in self.registers_of(class) {
-            let Conflict { pos, blocker: Blocker::Piece(other) } = conflicts[reg as usize & 31] else { continue };
-            if pos != piece.from || !self.may_evict(other, piece.from) {
+        for reg in each(all) {
+            let Conflict { pos, blocker: Blocker::Piece(other) } = self.conflict(piece, reg, conflicts) else { continue };
+            if pos != piece.from || costs[reg as usize & 31] >= best.0 || !self.may_evict(other, piece.from) {
+                continue;
+            }
+            let cost = costs[reg as usize & 31] + self.spill_cost(&self.pieces[other as usize], piece.from);
+            if cost >= best.0 {
                 continue;
             }
             let claims = &self.claims[reg as usize];
             let conflict = self.registers[reg as usize].conflict(piece, self.ranges, claims, piece.from, other);
-            let cost = self.reg_cost(reg, hints) + self.spill_cost(&self.pieces[other as usize], piece.from);
-            if cost < best.0 && lasts(piece, need, conflict) {
+            if lasts(piece, need, conflict) {
                 let cost = cost + self.cut_cost(piece, reg, conflict, other);
                 if cost < best.0 {
                     best = (cost, Some(Choice::Evict(reg, other, conflict)));
@@ -280,11 +293,6 @@ impl Scan<'_> {
             return Some(Choice::Spill);
         }
         best.1
-    }
-
-    fn reg_cost(&self, reg: u8, hints: &[f32; 32]) -> f32 {
-        let first = self.regs.callee_saved & !self.used & 1 << reg != 0;
-        (if first { CALLEE_SAVED } else { 0.0 }) - hints[reg as usize & 31]
     }
 
     /// What it will cost that a piece cannot stay in a register.
@@ -318,6 +326,20 @@ impl Scan<'_> {
         self.bundles[piece.bundle as usize].last_reg = reg;
         self.registers[reg as usize].take(index, piece, self.ranges);
     }
+}
+
+/// The registers of a set.
+pub(super) fn each(mut set: RegSet) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let reg = (set != 0).then(|| set.trailing_zeros() as u8)?;
+        set &= set - 1;
+        Some(reg)
+    })
+}
+
+/// The register of a set that costs least, and what it costs.
+fn cheapest(set: RegSet, costs: &[f32; 32]) -> Option<(u8, f32)> {
+    each(set).map(|reg| (reg, costs[reg as usize & 31])).reduce(|a, b| if b.1 < a.1 { b } else { a })
 }
 
 /// Whether a register that is free until the conflict is any good.

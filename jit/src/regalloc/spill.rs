@@ -14,7 +14,7 @@ use super::bundles::uses_between;
 use super::layout::{NONE, gap, inst_of};
 use super::liveness::{self, Use};
 use super::registers::{Blocker, Conflict};
-use super::scan::{Need, Piece, Place, Scan};
+use super::scan::{Need, Piece, Place, Scan, each};
 
 impl Scan<'_> {
     fn uses_of(&self, piece: &Piece) -> &[Use] {
@@ -257,7 +257,7 @@ impl Scan<'_> {
     /// Only a piece that needs its register beyond the reads of the instruction may do that to one that does not, so it ends.
     pub(super) fn displace(&mut self, index: u32, need: Need, conflicts: &[Conflict; 32]) {
         let piece = self.pieces[index as usize];
-        for reg in self.registers_of(self.bundles[piece.bundle as usize].class) {
+        for reg in each(self.registers_of(self.bundles[piece.bundle as usize].class)) {
             let Conflict { pos, blocker: Blocker::Piece(other) } = conflicts[reg as usize & 31] else { continue };
             let claims = &self.claims[reg as usize];
             let conflict = self.registers[reg as usize].conflict(&piece, self.ranges, claims, piece.from, other);

@@ -179,7 +179,10 @@ impl Lower<'_> {
     fn target<'v>(&self, op: Op, idx: u32, args: &'v [Value]) -> (Target, &'v [Value], Option<Value>) {
         let ty = wasm::TypeId(idx);
         match op {
-            Op::Call | Op::TailCall => (Target::Reloc(RelocTarget::Func(idx)), args, None),
+            Op::Call | Op::TailCall => {
+                let own = idx - self.env.module.imported_funcs();
+                (Target::Reloc(RelocTarget::Func(own)), args, None)
+            }
             Op::CallNear | Op::TailCallNear => (Target::Near, &args[1..], Some(args[0])),
             Op::CallFar | Op::TailCallFar => {
                 (Target::Reloc(RelocTarget::ReferenceAdapter(ty)), &args[1..], Some(args[0]))
