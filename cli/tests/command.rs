@@ -479,11 +479,10 @@ fn bad_usage_exits_2_and_slips_get_suggestions() {
 }
 
 #[test]
-fn tiers_that_are_missing_say_so() {
+fn every_tier_and_kind_of_memory_gives_the_same_results() {
     let dir = Dir::new();
     let file = dir.file("a.wat", ARITHMETIC);
-    vm(&["run", "--tier", "jit", "--invoke", "add", &file, "1", "2"]).code(2).err_has("no compiler");
-    for tier in ["interp", "auto"] {
+    for tier in ["interp", "jit", "auto"] {
         vm(&["run", "--tier", tier, "--invoke", "add", &file, "1", "2"]).code(0).out("3\n");
     }
     for memory in ["checked", "auto"] {
@@ -531,7 +530,11 @@ fn wast_scripts_are_counted() {
     vm(&["wast", "--tier", "interp", "--memory", "checked", "--fuel", &good]).code(0).out("1 passed, 0 failed\n");
     let end = vm(&["wast", &bad, &good]).code(1).out_has("bad.wast:3:3: expected 2 : i32, got 1 : i32\n");
     assert!(end.out.ends_with("1 passed, 1 failed\n"), "{end:#?}");
-    vm(&["wast", "--tier", "jit", &good]).code(2).err_has("no compiler");
+    for threshold in ["0", "1"] {
+        let tier = ["--tier", "auto", "--compile-threads", "0", "--tier-threshold", threshold];
+        vm(&[&["wast"], &tier[..], &[&good]].concat()).code(0).out("1 passed, 0 failed\n");
+    }
+    vm(&["wast", "--tier", "jit", &good]).code(0).out("1 passed, 0 failed\n");
     vm(&["wast", "/no/such.wast", &good]).code(1).err_has("/no/such.wast").out("1 passed, 0 failed\n");
     let printing = dir.file(
         "print.wast",

@@ -93,7 +93,9 @@ pub(super) struct Builder<'a> {
     /// Offset behind the present operator, and of the body's end.
     pub(super) next: u32,
     pub(super) body_end: u32,
-    /// More values than this are too many for a body of its size.
+    /// Entries made in the lists of frames.
+    listed: usize,
+    /// More values, or entries in lists, than this are too many for a body of its size.
     pub(super) max_values: usize,
     /// Set when the function is too much for the compiler.
     pub(super) unsupported: Option<&'static str>,
@@ -137,6 +139,7 @@ impl<'a> Builder<'a> {
             replays: Vec::new(),
             next: 0,
             body_end: 0,
+            listed: 0,
             max_values: usize::MAX,
             unsupported: None,
         }
@@ -236,19 +239,19 @@ impl<'a> Builder<'a> {
             Inst { aux: code as u8, args: [condition, Value::NONE, Value::NONE], ..Inst::new(Op::TrapIf, Type::Void) };
         // Which code it was tested with does not matter: it did not trap.
         let key = Inst { aux: 0, ..inst };
-        if self.loads.pinned(&self.f, &self.dom, &key).is_none() {
+        if self.loads.pinned(&self.dom, &key).is_none() {
             let v = self.push(inst);
-            self.loads.remember_pinned(&self.f, self.block, &key, v);
+            self.loads.remember_pinned(self.block, &key, v);
         }
     }
 
     /// An instruction that may trap and otherwise always gives the same for the same arguments.
     pub(super) fn trapping(&mut self, inst: Inst) -> Value {
-        if let Some(v) = self.loads.pinned(&self.f, &self.dom, &inst) {
+        if let Some(v) = self.loads.pinned(&self.dom, &inst) {
             return v;
         }
         let v = self.push(inst);
-        self.loads.remember_pinned(&self.f, self.block, &inst, v);
+        self.loads.remember_pinned(self.block, &inst, v);
         v
     }
 
@@ -338,6 +341,10 @@ impl<'a> Builder<'a> {
         let mut at = self.in_frames[index as usize];
         if at >= innermost {
             return;
+        }
+        self.listed += (innermost - at) as usize;
+        if self.listed > self.max_values {
+            self.unsupported = Some("too many locals in too deep a nest");
         }
         while at < innermost {
             at += 1;

@@ -186,11 +186,11 @@ impl Loads {
         (h.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
     }
     /// The value of an equal instruction that has been executed on every way here.
-    pub(super) fn pinned(&self, _: &Func, dom: &Dominators, inst: &Inst) -> Option<Value> {
+    pub(super) fn pinned(&self, dom: &Dominators, inst: &Inst) -> Option<Value> {
         let p = self.pinned.get(Self::pinned_slot(inst))?.as_ref()?;
         (Inst { pos: 0, ..p.inst } == Inst { pos: 0, ..*inst } && dom.holds(p.block)).then_some(p.value)
     }
-    pub(super) fn remember_pinned(&mut self, _: &Func, block: Block, inst: &Inst, value: Value) {
+    pub(super) fn remember_pinned(&mut self, block: Block, inst: &Inst, value: Value) {
         if self.pinned.is_empty() {
             self.pinned.resize(PINNED, None);
         }

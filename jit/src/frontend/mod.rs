@@ -73,7 +73,7 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     let body = module.bodies[own_func as usize];
     b.body_end = body.end;
     // Ordinary code makes less than one value per byte.
-    b.max_values = (1 << 20) + 8 * body.range().len();
+    b.max_values = (2 << 20) + 8 * body.range().len();
     b.begin(&ty, &locals, target)?;
     let mut operands = Vec::new();
     let mut ops = OperatorsReader::new(reader);

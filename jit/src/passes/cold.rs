@@ -3,13 +3,13 @@
 //! In: blocks marked cold because they trap or are slow paths. Out: blocks that only lead to cold ones, or that only cold
 //! ones lead to, are cold too, and branches say which way is likely.
 
-use crate::ir::cfg::Cfg;
+use super::order::Order;
 use crate::ir::{Block, Func, Op};
 
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
-    let cfg = Cfg::new(f);
-    for &b in cfg.rpo.iter().rev() {
+    let order = Order::new(f);
+    for &b in order.rpo.iter().rev() {
         let (mut any, mut all) = (false, true);
         f.successors(b, |s| {
             any = true;
@@ -19,13 +19,13 @@ pub(super) fn run(f: &mut Func) {
             f.blocks[b.index()].cold = true;
         }
     }
-    for &b in &cfg.rpo[1..] {
+    for &b in &order.rpo[1..] {
         let block = &f.blocks[b.index()];
         if !block.preds.is_empty() && block.preds.iter().all(|p| f.blocks[p.index()].cold) {
             f.blocks[b.index()].cold = true;
         }
     }
-    for &b in &cfg.rpo {
+    for &b in &order.rpo {
         let Some(t) = f.terminator(b) else { continue };
         let i = f.inst(t);
         if i.op == Op::BrIf {

@@ -5,15 +5,15 @@
 //! descriptor or global goes.
 
 use super::fold::remove_parameters;
-use crate::ir::cfg::Cfg;
+use super::order::Order;
 use crate::ir::{Block, Effect, Func, Op, Value};
 
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
-    let cfg = Cfg::new(f);
-    drop_unreachable(f, &cfg);
-    let needed = mark(f, &cfg);
-    for &b in &cfg.rpo {
+    let order = Order::new(f);
+    drop_unreachable(f, &order);
+    let needed = mark(f, &order);
+    for &b in &order.rpo {
         let gone: Vec<bool> = f.blocks[b.index()].params.iter().map(|p| !needed[p.index()]).collect();
         if gone.contains(&true) {
             remove_parameters(f, b, &gone);
@@ -22,10 +22,10 @@ pub(super) fn run(f: &mut Func) {
     }
 }
 
-fn drop_unreachable(f: &mut Func, cfg: &Cfg) {
+fn drop_unreachable(f: &mut Func, order: &Order) {
     for i in 0..f.blocks.len() {
-        if cfg.reachable(Block(i as u32)) {
-            f.blocks[i].preds.retain(|p| cfg.reachable(*p));
+        if order.reachable(Block(i as u32)) {
+            f.blocks[i].preds.retain(|p| order.reachable(*p));
         } else {
             f.blocks[i] = Default::default();
         }
@@ -43,11 +43,11 @@ fn is_root(f: &Func, v: Value) -> bool {
     }
 }
 
-fn mark(f: &Func, cfg: &Cfg) -> Vec<bool> {
+fn mark(f: &Func, order: &Order) -> Vec<bool> {
     let mut needed = vec![false; f.insts.len()];
     let mut work = Vec::new();
     let mut position = vec![0u32; f.insts.len()];
-    for &b in &cfg.rpo {
+    for &b in &order.rpo {
         for (i, p) in f.blocks[b.index()].params.iter().enumerate() {
             position[p.index()] = i as u32;
         }

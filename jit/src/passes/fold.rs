@@ -4,15 +4,15 @@
 //! instructions simplified anew where that changed their arguments; branches and checks with known outcome gone. Nothing
 //! is touched when there is nothing to do.
 
+use super::order::Order;
 use super::rewrite::{Rewriter, plain_jump};
-use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Func, Inst, Op, Type, Value};
 
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
-    let cfg = Cfg::new(f);
-    let mut same = find(f, &cfg);
-    if !same.any && !has_known_condition(f, &cfg) {
+    let order = Order::new(f);
+    let mut same = find(f, &order);
+    if !same.any && !has_known_condition(f, &order) {
         return;
     }
     let mut rewriter = Rewriter::new(f);
@@ -23,8 +23,8 @@ pub(super) fn run(f: &mut Func) {
             rewriter.replace(v, by);
         }
     }
-    drop_parameters(f, &cfg, &same);
-    for &b in &cfg.rpo {
+    drop_parameters(f, &order, &same);
+    for &b in &order.rpo {
         rewrite_block(f, &mut rewriter, b);
     }
 }
@@ -54,15 +54,15 @@ fn jump_of(f: &Func, pred: Block) -> Option<Value> {
     f.terminator(pred).filter(|&t| f.inst(t).op == Op::Jump)
 }
 
-fn find(f: &Func, cfg: &Cfg) -> Same {
+fn find(f: &Func, order: &Order) -> Same {
     let mut same = Same { of: (0..f.insts.len() as u32).map(Value).collect(), any: false };
     loop {
         let mut changed = false;
-        for &b in &cfg.rpo[1..] {
+        for &b in &order.rpo[1..] {
             for i in 0..f.blocks[b.index()].params.len() {
                 let p = f.blocks[b.index()].params[i];
                 if same.of[p.index()] == p
-                    && let Some(v) = only_value(f, cfg, &mut same, b, i, p)
+                    && let Some(v) = only_value(f, order, &mut same, b, i, p)
                 {
                     same.of[p.index()] = v;
                     changed = true;
@@ -77,9 +77,9 @@ fn find(f: &Func, cfg: &Cfg) -> Same {
 }
 
 /// The one value that all ways pass for a parameter, if there is one besides itself.
-fn only_value(f: &Func, cfg: &Cfg, same: &mut Same, b: Block, i: usize, p: Value) -> Option<Value> {
+fn only_value(f: &Func, order: &Order, same: &mut Same, b: Block, i: usize, p: Value) -> Option<Value> {
     let mut one = None;
-    for &pred in f.blocks[b.index()].preds.iter().filter(|q| cfg.reachable(**q)) {
+    for &pred in f.blocks[b.index()].preds.iter().filter(|q| order.reachable(**q)) {
         let v = same.resolve(f.args(jump_of(f, pred)?)[i]);
         if v == p {
             continue;
@@ -93,17 +93,17 @@ fn only_value(f: &Func, cfg: &Cfg, same: &mut Same, b: Block, i: usize, p: Value
     one
 }
 
-fn has_known_condition(f: &Func, cfg: &Cfg) -> bool {
+fn has_known_condition(f: &Func, order: &Order) -> bool {
     let known = |&v: &Value| {
         let i = f.inst(v);
         matches!(i.op, Op::TrapIf | Op::BrIf | Op::BrTable) && f.as_iconst(i.args[0]).is_some()
     };
-    cfg.rpo.iter().any(|b| f.blocks[b.index()].insts.iter().any(known))
+    order.rpo.iter().any(|b| f.blocks[b.index()].insts.iter().any(known))
 }
 
 /// Removes replaced parameters and the arguments for them.
-fn drop_parameters(f: &mut Func, cfg: &Cfg, same: &Same) {
-    for &b in &cfg.rpo {
+fn drop_parameters(f: &mut Func, order: &Order, same: &Same) {
+    for &b in &order.rpo {
         let gone: Vec<bool> = f.blocks[b.index()].params.iter().map(|p| same.of[p.index()] != *p).collect();
         if gone.contains(&true) {
             remove_parameters(f, b, &gone);

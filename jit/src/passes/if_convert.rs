@@ -4,7 +4,7 @@
 //! integers that cost at most an instruction, the branch is gone and the choices are `select`s. Loads stay behind their
 //! branches, so no walk over a structure in memory is made to wait for both ways.
 
-use crate::ir::cfg::Cfg;
+use super::order::Order;
 use crate::ir::{Block, FloatCc, Func, Inst, Op, Type, Value};
 use crate::passes::simplify;
 
@@ -13,8 +13,8 @@ const MAX_SELECTIONS: usize = 2;
 
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
-    let cfg = Cfg::new(f);
-    for &b in cfg.rpo.iter().rev() {
+    let order = Order::new(f);
+    for &b in order.rpo.iter().rev() {
         // What has been converted may be the arm of another branch only after blocks are joined again.
         if let Some(diamond) = find(f, b) {
             convert(f, b, &diamond);

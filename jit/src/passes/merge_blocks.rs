@@ -3,18 +3,18 @@
 //! In: any function. Out: no block that a jump leads to as its only predecessor; no jump to an empty block that only jumps
 //! on. A block after a branch stays even if empty where its target has other predecessors: edges keep their blocks.
 
+use super::order::Order;
 use super::rewrite::Rewriter;
-use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Func, Op, Value};
 
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
-    let cfg = Cfg::new(f);
-    for &b in cfg.rpo.iter().rev() {
+    let order = Order::new(f);
+    for &b in order.rpo.iter().rev() {
         skip_empty(f, b);
     }
     let mut replaced = Vec::new();
-    for &b in &cfg.rpo {
+    for &b in &order.rpo {
         if !f.blocks[b.index()].insts.is_empty() {
             join(f, b, &mut replaced);
         }
@@ -26,7 +26,7 @@ pub(super) fn run(f: &mut Func) {
     for (p, v) in replaced {
         rewriter.replace(p, v);
     }
-    for &b in &cfg.rpo {
+    for &b in &order.rpo {
         for i in 0..f.blocks[b.index()].insts.len() {
             let v = f.blocks[b.index()].insts[i];
             rewriter.arguments(f, v);

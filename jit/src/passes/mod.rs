@@ -9,6 +9,7 @@ mod dce;
 mod fold;
 mod if_convert;
 mod merge_blocks;
+mod order;
 mod rewrite;
 pub mod simplify;
 

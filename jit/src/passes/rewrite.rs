@@ -23,33 +23,48 @@ impl Rewriter {
         self.map[v.index()] = by;
     }
 
-    fn known(&self, v: Value) -> Option<Value> {
-        match self.map.get(v.index()) {
-            // Made by a rewrite: nothing in it is replaced.
-            None => Some(v),
-            Some(&Value::NONE) => None,
-            Some(&to) => Some(to),
+    /// Where the replacements of a value end, as far as they are known.
+    fn follow(&self, mut v: Value) -> Value {
+        while let Some(&to) = self.map.get(v.index()) {
+            if to == Value::NONE || to == v {
+                break;
+            }
+            v = to;
         }
+        v
+    }
+
+    /// Whether nothing more is to be done about a value: it stands for itself, or has been made by a rewrite.
+    fn is_done(&self, v: Value) -> bool {
+        self.map.get(v.index()).is_none_or(|&to| to == v)
     }
 
     /// What a value has become.
     pub(super) fn value(&mut self, f: &mut Func, v: Value) -> Value {
-        if let Some(to) = self.known(v) {
-            return self.end_of(f, v, to);
+        loop {
+            let end = self.follow(v);
+            if self.is_done(end) {
+                return end;
+            }
+            self.settle(f, end);
         }
+    }
+
+    /// Finds out what a value becomes that is not replaced itself, its arguments first.
+    fn settle(&mut self, f: &mut Func, v: Value) {
         self.stack.push(v);
         while let Some(&at) = self.stack.last() {
             if self.map[at.index()] != Value::NONE {
                 self.stack.pop();
                 continue;
             }
-            let pure = f.inst(at).op.is_pure();
             let waiting = self.stack.len();
+            let pure = f.inst(at).op.is_pure();
             if pure {
-                for i in 0..f.args(at).len() {
-                    let a = f.args(at)[i];
-                    if self.known(a).is_none() {
-                        self.stack.push(a);
+                for &a in f.args(at) {
+                    let end = self.follow(a);
+                    if !self.is_done(end) {
+                        self.stack.push(end);
                     }
                 }
             }
@@ -58,30 +73,14 @@ impl Rewriter {
                 self.stack.pop();
             }
         }
-        self.map[v.index()]
-    }
-
-    /// A replacement that was itself replaced later.
-    fn end_of(&mut self, f: &mut Func, v: Value, to: Value) -> Value {
-        if to == v || self.known(to) == Some(to) {
-            return to;
-        }
-        let end = self.value(f, to);
-        if let Some(slot) = self.map.get_mut(v.index()) {
-            *slot = end;
-        }
-        end
     }
 
     /// A floating instruction with its new arguments.
-    fn again(&mut self, f: &mut Func, v: Value) -> Value {
+    fn again(&self, f: &mut Func, v: Value) -> Value {
         let mut inst = *f.inst(v);
         let n = f.args(v).len();
         for a in &mut inst.args[..n] {
-            *a = match self.known(*a) {
-                Some(to) => self.end_of(f, *a, to),
-                None => *a,
-            };
+            *a = self.follow(*a);
         }
         if inst == *f.inst(v) { v } else { simplify::pure(f, inst) }
     }

@@ -8,9 +8,7 @@
 
 use smallvec::SmallVec;
 
-use super::{
-    Alloc, Class, Constraint, Input, Kind, Move, NO_REMAT, Operand, Output, PReg, RegInfo, RegSet, VReg,
-};
+use super::{Alloc, Class, Constraint, Input, Kind, Move, NO_REMAT, Operand, Output, RegInfo, RegSet, VReg};
 
 /// The virtual registers whose values a place holds, sorted.
 type Held = SmallVec<[u32; 2]>;
@@ -123,7 +121,8 @@ impl Checker<'_> {
     }
 
     fn operands(&self, inst: u32) -> impl Iterator<Item = (&Operand, Alloc)> {
-        let range = self.input.operand_start[inst as usize] as usize..self.input.operand_start[inst as usize + 1] as usize;
+        let range =
+            self.input.operand_start[inst as usize] as usize..self.input.operand_start[inst as usize + 1] as usize;
         self.input.operands[range.clone()].iter().zip(self.output.allocs[range].iter().copied())
     }
 
@@ -154,7 +153,6 @@ impl Checker<'_> {
             let late = it.kind != Kind::Use;
             if let (Alloc::Reg(reg), true) = (alloc, late)
                 && clobbers >> reg.0 & 1 != 0
-                && !(it.kind == Kind::LateUse && matches!(it.constraint, Constraint::Fixed(_)))
             {
                 return fault("in a register that is destroyed");
             }

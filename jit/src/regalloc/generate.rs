@@ -3,11 +3,16 @@
 use super::{Block, Class, Constraint, Input, Kind, NO_REMAT, Operand, PReg, RegInfo, RegSet, VReg};
 
 /// The registers of x86-64 as the compiler uses them.
-pub(super) const X64: RegInfo =
-    RegInfo { int: 0xffff & !(1 << 4 | 1 << 14 | 1 << 15), vec: 0x7fff << 16, callee_saved: 1 << 3 | 1 << 5 | 1 << 12 | 1 << 13, scratch_vec: PReg(31) };
+pub(super) const X64: RegInfo = RegInfo {
+    int: 0xffff & !(1 << 4 | 1 << 14 | 1 << 15),
+    vec: 0x7fff << 16,
+    callee_saved: 1 << 3 | 1 << 5 | 1 << 12 | 1 << 13,
+    scratch_vec: PReg(31),
+};
 
 /// A machine with few registers.
-pub(super) const SMALL: RegInfo = RegInfo { int: 0b11111, vec: 0b1111 << 16, callee_saved: 0b11000, scratch_vec: PReg(31) };
+pub(super) const SMALL: RegInfo =
+    RegInfo { int: 0b11111, vec: 0b1111 << 16, callee_saved: 0b11000, scratch_vec: PReg(31) };
 
 /// Small deterministic random numbers (SplitMix64).
 pub(super) struct Random(pub(super) u64);
@@ -183,7 +188,18 @@ pub(super) fn program(seed: u64, shape: Shape, regs: &RegInfo) -> Input {
     let budget = shape.size as i64;
     let int: Vec<u8> = (0..16).filter(|r| regs.int >> r & 1 != 0).collect();
     let vec: Vec<u8> = (16..32).filter(|r| regs.vec >> r & 1 != 0).collect();
-    let mut maker = Maker { b: Builder::default(), shape, regs: *regs, values: Vec::new(), depth: 0, cold: false, budget, int, vec, random: Random(random.next()) };
+    let mut maker = Maker {
+        b: Builder::default(),
+        shape,
+        regs: *regs,
+        values: Vec::new(),
+        depth: 0,
+        cold: false,
+        budget,
+        int,
+        vec,
+        random: Random(random.next()),
+    };
     let entry = maker.b.block(0, false);
     maker.b.at(entry);
     maker.entry();
@@ -228,7 +244,8 @@ impl Maker {
         let mut operands = Vec::new();
         let (ints, vecs) = (self.random.below(self.int.len() + 1), self.random.below(self.vec.len() + 1));
         for index in 0..ints + vecs {
-            let (class, reg) = if index < ints { (Class::Int, self.int[index]) } else { (self.vec_class(), self.vec[index - ints]) };
+            let (class, reg) =
+                if index < ints { (Class::Int, self.int[index]) } else { (self.vec_class(), self.vec[index - ints]) };
             let vreg = self.b.vreg(class);
             operands.push(operand(vreg, Kind::Def, Constraint::Fixed(PReg(reg))));
             self.values.push(vreg);
@@ -258,7 +275,11 @@ impl Maker {
     fn value(&mut self, class: Class) -> VReg {
         for _ in 0..20 {
             let len = self.values.len();
-            let near = if self.random.chance(60) { self.random.below(len.min(6)) } else { self.random.below(len.min(self.shape.values)) };
+            let near = if self.random.chance(60) {
+                self.random.below(len.min(6))
+            } else {
+                self.random.below(len.min(self.shape.values))
+            };
             let it = self.values[len - 1 - near];
             if self.b.input.classes[it.0 as usize] == class {
                 return it;
@@ -384,7 +405,9 @@ impl Maker {
         let mut operands = Vec::new();
         let mut clobbers = (self.regs.int | self.regs.vec) & !self.regs.callee_saved;
         let caller: Vec<u8> = self.int.iter().copied().filter(|r| clobbers >> r & 1 != 0).collect();
-        for &reg in caller.iter().skip(1).take(self.random.below(7)).chain(self.vec.clone().iter().take(self.random.below(3))) {
+        for &reg in
+            caller.iter().skip(1).take(self.random.below(7)).chain(self.vec.clone().iter().take(self.random.below(3)))
+        {
             let class = if reg < 16 { Class::Int } else { self.vec_class() };
             operands.push(operand(self.value(class), Kind::Use, Constraint::Fixed(PReg(reg))));
         }

@@ -29,8 +29,10 @@ pub(super) enum Need {
     Def,
     /// Read or written wherever it is.
     Any,
-    /// Copied to or from a register in a gap.
+    /// Copied to a register in a gap.
     Gap,
+    /// Written in a fixed register, and copied from there in a gap.
+    Given,
     /// Passed to a block's parameter, or that parameter.
     Edge,
 }
@@ -124,7 +126,8 @@ pub(super) fn find(input: &Input, layout: &Layout) -> Lives {
     };
     lives.count_uses(input);
     lives.note_uses(input, layout);
-    let mut walk = Walk { live_in: vec![NONE; input.blocks.len()], live_out: vec![NONE; input.blocks.len()], ..Walk::default() };
+    let mut walk =
+        Walk { live_in: vec![NONE; input.blocks.len()], live_out: vec![NONE; input.blocks.len()], ..Walk::default() };
     for vreg in 0..vregs as u32 {
         lives.range_start.push(lives.ranges.len() as u32);
         lives.find_ranges(vreg, layout, &mut walk);
@@ -233,12 +236,18 @@ impl Lives {
             if let Constraint::Fixed(reg) = it.constraint {
                 self.claims[reg.0 as usize].push(Claim { from, to: at + 4, owner: NONE });
                 self.defs[vreg as usize] = Definition { pos: at + 4, block, reg: reg.0, param: false };
-                return self.push_use(vreg, Use { pos: at + 4, op: NONE, need: Need::Gap, len: 1, reg: reg.0 });
+                return self.push_use(vreg, Use { pos: at + 4, op: NONE, need: Need::Given, len: 1, reg: reg.0 });
             }
             self.defs[vreg as usize] = Definition { pos: from, block, reg: NO_REG, param: false };
             let any = it.constraint == Constraint::Any && input.remat[vreg as usize] == NO_REMAT;
             let need = if any { Need::Any } else { Need::Def };
-            return self.push_use(vreg, Use { pos: from, op, need, len: (at + 4 - from) as u8, reg: NO_REG });
+            // What is tied to a value that was just written in a fixed register starts there.
+            let reg = match it.constraint {
+                Constraint::Tied(to) => Some(self.defs[operands[to as usize].vreg.0 as usize]).filter(|d| d.pos == at),
+                _ => None,
+            };
+            let reg = reg.map_or(NO_REG, |d| d.reg);
+            return self.push_use(vreg, Use { pos: from, op, need, len: (at + 4 - from) as u8, reg });
         }
         let need = match it.constraint {
             Constraint::Reg => Need::Reg,
@@ -325,6 +334,6 @@ fn is_def(it: &Operand) -> bool {
 }
 
 /// Whether a use is of the same virtual register as a tied use, so that it reads the tied register.
-pub(super) fn is_tied(operands: &[Operand], it: &Operand) -> bool {
+fn is_tied(operands: &[Operand], it: &Operand) -> bool {
     operands.iter().any(|o| matches!(o.constraint, Constraint::Tied(to) if operands[to as usize].vreg == it.vreg))
 }

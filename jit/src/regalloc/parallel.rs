@@ -1,6 +1,6 @@
 //! Moves that are to happen at once, as a sequence.
 //!
-//! In: moves with different targets. Out: moves in an order that has the same effect. Invariant: no move is emitted while its
+//! In: moves with different targets, or the same move twice. Out: moves in an order that has the same effect. Invariant: no move is emitted while its
 //! target is still to be read.
 //!
 //! Cycles among integer registers become exchanges; those among vector registers go through the scratch register. A
@@ -44,15 +44,20 @@ impl Sequencer {
             return out.push(one, one.from, one.to);
         }
         for (index, it) in (0..).zip(group) {
+            let Some(to) = place(it.to) else { continue };
+            if self.writer[to] != NONE {
+                debug_assert!(group[self.writer[to] as usize].from == it.from, "two values to one place");
+                continue;
+            }
+            self.writer[to] = index;
             if let Some(from) = place(it.from) {
                 self.reads[from] += 1;
             }
-            if let Some(to) = place(it.to) {
-                debug_assert!(self.writer[to] == NONE, "two moves to one place");
-                self.writer[to] = index;
-            }
         }
-        self.ready.extend((0..).zip(group).filter(|(_, it)| place(it.to).is_some_and(|to| self.reads[to] == 0)).map(|(i, _)| i));
+        let (reads, writer) = (&self.reads, &self.writer);
+        let now =
+            |(index, it): &(u32, &Transfer)| place(it.to).is_some_and(|to| reads[to] == 0 && writer[to] == *index);
+        self.ready.extend((0..).zip(group).filter(now).map(|(index, _)| index));
         while let Some(index) = self.ready.pop() {
             let it = &group[index as usize];
             out.push(it, it.from, it.to);

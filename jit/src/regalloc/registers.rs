@@ -63,7 +63,14 @@ impl Register {
     }
 
     /// The first conflict of the piece at or after `from`, `except` for another piece.
-    pub(super) fn conflict(&self, piece: &Piece, ranges: &[Range], claims: &[Claim], from: u32, except: u32) -> Conflict {
+    pub(super) fn conflict(
+        &self,
+        piece: &Piece,
+        ranges: &[Range],
+        claims: &[Claim],
+        from: u32,
+        except: u32,
+    ) -> Conflict {
         let pieces = self.taken_conflict(piece, ranges, from, except);
         let limit = pieces.pos.min(piece.to);
         let claims = self.claim_conflict(piece, ranges, claims, from, limit);

@@ -9,7 +9,7 @@
 //! A value that goes to memory is stored once, after its definition, unless storing it wherever it leaves a register costs less.
 
 use super::layout::{Layout, NONE, gap, inst_of};
-use super::liveness::{Lives, NO_REG, is_tied};
+use super::liveness::{Lives, NO_REG};
 use super::parallel::{Sequencer, Transfer};
 use super::scan::{Place, Placed};
 use super::slots::Slots;
@@ -31,7 +31,14 @@ struct Placement {
 }
 
 /// Writes the result.
-pub(super) fn finish(input: &Input, regs: &RegInfo, layout: &Layout, lives: &Lives, placed: &Placed, slots: Slots) -> Output {
+pub(super) fn finish(
+    input: &Input,
+    regs: &RegInfo,
+    layout: &Layout,
+    lives: &Lives,
+    placed: &Placed,
+    slots: Slots,
+) -> Output {
     let mut resolver = Resolver {
         input,
         layout,
@@ -173,7 +180,6 @@ impl Resolver<'_> {
         let tied = operands[to].vreg;
         for (other, it) in operands.iter().enumerate() {
             if it.vreg == tied && it.kind == Kind::Use && !matches!(it.constraint, Constraint::Fixed(_)) {
-                debug_assert!(is_tied(operands, it));
                 self.output.allocs[start + other] = place;
             }
         }
@@ -299,7 +305,9 @@ impl Resolver<'_> {
             }
             let weight = |s: &Placement| self.layout.weight[self.layout.block_of[s.key as usize / 4] as usize];
             let cost: f32 = group.iter().map(weight).sum();
-            if group.len() > 1 && cost >= self.layout.weight[def.block as usize] || cost > self.layout.weight[def.block as usize] {
+            if group.len() > 1 && cost >= self.layout.weight[def.block as usize]
+                || cost > self.layout.weight[def.block as usize]
+            {
                 self.moves.push(self.store_after_def(vreg, group[0].it));
             } else {
                 self.moves.extend_from_slice(group);
@@ -322,11 +330,7 @@ impl Resolver<'_> {
         let mut group: Vec<Transfer> = Vec::new();
         for moves in self.moves.chunk_by(|a, b| a.key == b.key) {
             group.clear();
-            for it in moves {
-                if !group.iter().any(|g| (g.from, g.to) == (it.it.from, it.it.to)) {
-                    group.push(it.it);
-                }
-            }
+            group.extend(moves.iter().map(|m| m.it));
             sequencer.emit(moves[0].key / 4, &group, &mut self.slots, &mut self.output.moves);
         }
         self.output.spill_slots = self.slots.count;
@@ -334,7 +338,8 @@ impl Resolver<'_> {
     }
 
     fn count(&mut self) {
-        let stats = Stats { intervals: self.placed.bundles.all.len() as u32, splits: self.placed.splits, ..Stats::default() };
+        let stats =
+            Stats { intervals: self.placed.bundles.all.len() as u32, splits: self.placed.splits, ..Stats::default() };
         self.output.stats = stats;
         for Move { from, to, .. } in &self.output.moves {
             if let Alloc::Reg(reg) = to {

@@ -272,7 +272,9 @@ impl Scan<'_> {
             return best.1;
         }
         for reg in each(all) {
-            let Conflict { pos, blocker: Blocker::Piece(other) } = self.conflict(piece, reg, conflicts) else { continue };
+            let Conflict { pos, blocker: Blocker::Piece(other) } = self.conflict(piece, reg, conflicts) else {
+                continue;
+            };
             if pos != piece.from || costs[reg as usize & 31] >= best.0 || !self.may_evict(other, piece.from) {
                 continue;
             }
@@ -304,15 +306,30 @@ impl Scan<'_> {
             }
             // In cold code it costs little; what matters is where it next meets with hot code.
             let Some(end) = self.layout.cold_run_end(conflict.pos) else {
-                return cost + self.spill_cost(piece, conflict.pos);
+                return cost + self.move_cost(piece, reg, conflict.pos).min(self.spill_cost(piece, conflict.pos));
             };
             cost += 0.02;
             if end >= piece.to {
                 break;
             }
-            conflict = self.registers[reg as usize].conflict(piece, self.ranges, &self.claims[reg as usize], end, except);
+            conflict =
+                self.registers[reg as usize].conflict(piece, self.ranges, &self.claims[reg as usize], end, except);
         }
         cost
+    }
+
+    /// What it costs to move a piece to another register at a conflict: to one that survives calls and is saved anyway, if
+    /// such a one is free from there on.
+    fn move_cost(&self, piece: &Piece, reg: u8, pos: u32) -> f32 {
+        let free = |other: u8| {
+            let claims = &self.claims[other as usize];
+            self.registers[other as usize].conflict(piece, self.ranges, claims, pos & !3, NONE).pos >= piece.to
+        };
+        let all = self.registers_of(self.bundles[piece.bundle as usize].class);
+        match each(all & self.regs.callee_saved & self.used & !(1 << reg)).any(free) {
+            true => 0.6 * self.layout.weight_at(pos),
+            false => f32::INFINITY,
+        }
     }
 
     /// Puts a piece in a register, up to a conflict.
@@ -320,6 +337,7 @@ impl Scan<'_> {
         if conflict.pos < self.pieces[index as usize].to {
             self.cut(index, conflict.pos);
         }
+        self.cut_at_given(index, reg);
         let piece = &mut self.pieces[index as usize];
         piece.place = Place::Reg(reg);
         self.used |= 1 << reg;

@@ -30,7 +30,8 @@ pub(super) fn assign(placed: &Placed, lives: &Lives) -> Slots {
         let (first, end) = bundles[index as usize].ranges;
         (lives.ranges[first as usize].from, lives.ranges[end as usize - 1].to)
     };
-    let mut spilled: Vec<u32> = (0..bundles.len() as u32).filter(|&b| bundles[b as usize].spilled && !bundles[b as usize].remat).collect();
+    let mut spilled: Vec<u32> =
+        (0..bundles.len() as u32).filter(|&b| bundles[b as usize].spilled && !bundles[b as usize].remat).collect();
     spilled.sort_unstable_by_key(|&b| span(b).0);
     let (mut single, mut double) = (InUse::new(), InUse::new());
     for index in spilled {

@@ -52,7 +52,8 @@ impl Scan<'_> {
         let mut cost = 0f32;
         for it in ahead.iter().take(4) {
             let factor = match it.need {
-                liveness::Need::Def => break,
+                liveness::Need::Given if it.pos == at => 0.0,
+                liveness::Need::Def | liveness::Need::Given => break,
                 liveness::Need::Reg => 1.0,
                 liveness::Need::Any => 0.6,
                 liveness::Need::Gap => 0.5,
@@ -114,6 +115,18 @@ impl Scan<'_> {
         let last = uses_between(self.uses_of(&piece), piece.from, to).last().map_or(piece.from, |u| u.pos);
         let tail = self.split(index, self.best_cut(last.max(piece.from), to));
         self.resume(tail);
+    }
+
+    /// Cuts a piece where its next value starts in a fixed register: it is moved from there anyway, unless it may stay.
+    pub(super) fn cut_at_given(&mut self, index: u32, reg: u8) {
+        let piece = self.pieces[index as usize];
+        let starts =
+            |u: &Use| matches!(u.need, liveness::Need::Given | liveness::Need::Def) && u.reg != liveness::NO_REG;
+        let given = |u: &&Use| starts(u) && u.reg != reg && u.pos > piece.from;
+        if let Some(pos) = self.uses_of(&piece).iter().take(64).find(given).map(|u| u.pos) {
+            let tail = self.split(index, pos);
+            self.queue(tail);
+        }
     }
 
     /// Queues a piece whose predecessor is in a register.
@@ -192,7 +205,8 @@ impl Scan<'_> {
         let piece = self.pieces[index as usize];
         let mut back = self.next_reload(&piece, at);
         // After a cold stretch a value that was in a register before it had best be in that again.
-        let cold_end = self.layout.cold_run_end(piece.from).filter(|&end| piece.resumes && at < end && end < back.min(piece.to));
+        let cold_end =
+            self.layout.cold_run_end(piece.from).filter(|&end| piece.resumes && at < end && end < back.min(piece.to));
         back = cold_end.unwrap_or(back);
         if back <= piece.from {
             return index;
@@ -211,7 +225,7 @@ impl Scan<'_> {
         let here = self.layout.weight_at(piece.from);
         let uses = self.uses_of(piece);
         for it in &uses[uses.partition_point(|u| u.pos < piece.from)..] {
-            if it.need == liveness::Need::Def {
+            if it.need == liveness::Need::Def || it.need == liveness::Need::Given && it.pos > piece.from {
                 return it.pos;
             }
             let wanted = it.need == liveness::Need::Any && self.layout.weight_at(it.pos) > here;
@@ -240,7 +254,14 @@ impl Scan<'_> {
         let done = piece.ranges.0 + ranges.partition_point(|r| r.to <= pos) as u32;
         let uses = piece.uses.0 + self.uses_of(&piece).partition_point(|u| u.pos < pos) as u32;
         let from = self.ranges[done as usize].from.max(pos);
-        let tail = Piece { from, ranges: (done, piece.ranges.1), uses: (uses, piece.uses.1), place: Place::Open, resumes: false, ..piece };
+        let tail = Piece {
+            from,
+            ranges: (done, piece.ranges.1),
+            uses: (uses, piece.uses.1),
+            place: Place::Open,
+            resumes: false,
+            ..piece
+        };
         let new = self.pieces.len() as u32;
         self.pieces.push(tail);
         self.splits += 1;
@@ -282,7 +303,12 @@ impl Scan<'_> {
     fn may_displace(&self, other: u32, pos: u32, need: Need) -> bool {
         let start = pos & !3;
         let uses = uses_between(self.uses_of(&self.pieces[other as usize]), start, start + 4);
-        need.end > start + 2 && uses.iter().all(|u| u.end() <= start + 2 || u.pos >= need.end || u.need == liveness::Need::Def && u.pos >= pos && pos > start)
+        need.end > start + 2
+            && uses.iter().all(|u| {
+                u.end() <= start + 2
+                    || u.pos >= need.end
+                    || u.need == liveness::Need::Def && u.pos >= pos && pos > start
+            })
     }
 }
 

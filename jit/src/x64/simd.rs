@@ -15,6 +15,8 @@ mod flags;
 mod lanes;
 mod shifts;
 mod shuffles;
+#[cfg(test)]
+mod tests;
 
 use super::encode::Enc;
 use super::inst::{MInst, MOp};

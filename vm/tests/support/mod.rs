@@ -4,7 +4,7 @@
 
 #![allow(dead_code)] // each test uses a part
 
-use vm::{Config, Engine, MemoryMode};
+use vm::{Config, Engine, MemoryMode, Tier};
 
 /// A splitmix64 generator.
 #[derive(Clone)]
@@ -43,17 +43,25 @@ pub(crate) struct Mode {
     pub(crate) fuel: bool,
 }
 
-/// Guarded and checked memories, each with and without fuel.
+/// Guarded and checked memories, each with and without fuel: in the interpreter, compiled, and from one into the other at every
+/// opportunity.
 pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
+    use MemoryMode::{Auto as Guarded, Checked};
     let rows = [
-        ("guarded", MemoryMode::Auto, false),
-        ("checked", MemoryMode::Checked, false),
-        ("guarded+fuel", MemoryMode::Auto, true),
-        ("checked+fuel", MemoryMode::Checked, true),
+        ("guarded", Tier::Interp, Guarded, false),
+        ("checked", Tier::Interp, Checked, false),
+        ("guarded+fuel", Tier::Interp, Guarded, true),
+        ("checked+fuel", Tier::Interp, Checked, true),
+        ("jit", Tier::Jit, Guarded, false),
+        ("jit checked", Tier::Jit, Checked, false),
+        ("jit+fuel", Tier::Jit, Guarded, true),
+        ("jit checked+fuel", Tier::Jit, Checked, true),
+        ("auto", Tier::Auto, Guarded, false),
+        ("auto checked+fuel", Tier::Auto, Checked, true),
     ];
-    rows.map(|(name, memory, fuel)| {
+    rows.map(|(name, tier, memory, fuel)| {
         let mut config = Config::new();
-        config.memory_mode(memory).fuel(fuel);
+        config.tier(tier).tier_threshold(0).compile_threads(0).memory_mode(memory).fuel(fuel);
         change(&mut config);
         Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel }
     })

@@ -176,9 +176,9 @@ fn equality(f: &mut Func, i: &Inst, cc: IntCc, ty: Type, c: i64) -> Option<Value
     let [x, y, z] = inner.args;
     let d = if f.inst(a).op.arity() == crate::ir::Arity::Fixed(2) { f.as_iconst(y) } else { None };
     match (inner.op, d) {
-        (Op::Add, Some(d)) => Some(super::icmp_const(f, cc, x, c.wrapping_sub(d), i.pos)),
+        // Not for sums and differences: those are mostly needed anyway, and set the flags.
         (Op::Xor, Some(d)) => Some(super::icmp_const(f, cc, x, c ^ d, i.pos)),
-        (Op::Sub | Op::Xor, None) if c == 0 => Some(super::icmp(f, cc, x, y, i.pos)),
+        (Op::Xor, None) if c == 0 => Some(super::icmp(f, cc, x, y, i.pos)),
         // A single bit that is set is one that is not clear.
         (Op::And, Some(d)) if c == d && (d as u64 & mask(ty)).is_power_of_two() => {
             Some(super::icmp_const(f, cc.negate(), a, 0, i.pos))

@@ -195,3 +195,71 @@ impl Divide {
         self.up(f, floor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of an expression of `arg` when that is `x`: all folds, once the argument is a constant.
+    fn eval(f: &mut Func, v: Value, arg: Value, x: i64) -> i64 {
+        if v == arg {
+            return x;
+        }
+        let mut inst = *f.inst(v);
+        for n in 0..f.args(v).len() {
+            let a = f.args(v)[n];
+            let ty = f.ty(a);
+            let folded = eval(f, a, arg, x);
+            inst.args[n] = f.iconst(ty, folded);
+        }
+        let v = pure(f, inst);
+        f.as_iconst(v).expect("an operation on constants is a constant")
+    }
+
+    fn samples(ty: Type) -> Vec<i64> {
+        let mut all: Vec<i64> = (-20..=20).collect();
+        for shift in 0..64 {
+            let p = 1i64 << shift;
+            all.extend([p, p.wrapping_sub(1), p.wrapping_add(1), p.wrapping_neg(), p.wrapping_neg().wrapping_sub(1)]);
+        }
+        let mut x = 0x1234_5678_9abc_def1u64;
+        for _ in 0..60 {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            all.push((x >> (x & 63)) as i64);
+        }
+        all.into_iter().map(|v| if ty == Type::I32 { i64::from(v as i32) } else { v }).collect()
+    }
+
+    fn direct(op: Op, ty: Type, a: i64, b: i64) -> i64 {
+        let (u, v) = (a as u64 & mask(ty), b as u64 & mask(ty));
+        let r = match op {
+            Op::DivS => a.wrapping_div(b),
+            Op::RemS => a.wrapping_rem(b),
+            Op::DivU => (u / v) as i64,
+            _ => (u % v) as i64,
+        };
+        if ty == Type::I32 { i64::from(r as i32) } else { r }
+    }
+
+    #[test]
+    fn quotients_and_remainders_are_those_of_a_division() {
+        for ty in [Type::I32, Type::I64] {
+            let samples = samples(ty);
+            for op in [Op::DivS, Op::DivU, Op::RemS, Op::RemU] {
+                for &c in samples.iter().filter(|&&c| c != 0) {
+                    let mut f = Func::new();
+                    let arg = f.push(Func::ENTRY, Inst::new(Op::Arg, ty));
+                    let Some(v) = divide(&mut f, op, ty, arg, c, 0) else {
+                        assert!(op == Op::DivS && c == -1);
+                        continue;
+                    };
+                    for &x in &samples {
+                        assert_eq!(eval(&mut f, v, arg, x), direct(op, ty, x, c), "{op:?} {ty:?} {x} by {c}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -167,6 +167,13 @@ pub(super) fn and(f: &mut Func, i: &Inst) -> Option<Value> {
     if let Some((x, d)) = op_const(f, a, Op::And) {
         return Some(bin_const(f, Op::And, ty, x, c & d, i.pos));
     }
+    // What is added to higher bits does not show in the low ones.
+    if let Some((x, d)) = op_const(f, a, Op::Add)
+        && (c as u64).wrapping_add(1).is_power_of_two()
+        && d & c == 0
+    {
+        return Some(bin_const(f, Op::And, ty, x, c, i.pos));
+    }
     let inner = f.inst(a).op;
     // The sign bits that an extension makes are masked away.
     let extended = match inner {

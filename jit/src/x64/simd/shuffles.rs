@@ -19,7 +19,7 @@ const PBLENDW: Enc = ext_imm(0x0e);
 const SHUFPS: Enc = Enc::new(0, 1, 0xc6);
 
 /// The same permutation by lanes of `width` bytes, if it is one.
-fn wider<const N: usize>(lanes: Lanes, width: u8) -> Option<[u8; N]> {
+pub(super) fn wider<const N: usize>(lanes: Lanes, width: u8) -> Option<[u8; N]> {
     let mut wide = [0; N];
     for (w, part) in wide.iter_mut().zip(lanes.chunks(usize::from(width))) {
         if part[0] % width != 0 || part.iter().zip(part[0]..).any(|(&x, y)| x != y) {
@@ -31,12 +31,12 @@ fn wider<const N: usize>(lanes: Lanes, width: u8) -> Option<[u8; N]> {
 }
 
 /// Four lanes as an immediate.
-fn immediate(lanes: &[u8]) -> u8 {
+pub(super) fn immediate(lanes: &[u8]) -> u8 {
     lanes.iter().rev().fold(0, |imm, &x| imm << 2 | x & 3)
 }
 
 /// The interleaving of two vectors that it is: number of the opcode from `punpcklbw` on.
-fn interleaving(lanes: Lanes) -> Option<u8> {
+pub(super) fn interleaving(lanes: Lanes) -> Option<u8> {
     let matches = |width: u8, first: u8| {
         (0..16).all(|i| {
             let (lane, byte) = (i / width, i % width);
@@ -57,12 +57,12 @@ fn interleaving(lanes: Lanes) -> Option<u8> {
 }
 
 /// The number of the first byte, if they are consecutive.
-fn consecutive(lanes: Lanes) -> Option<u8> {
+pub(super) fn consecutive(lanes: Lanes) -> Option<u8> {
     (1..16).all(|i| lanes[i] == lanes[0] + i as u8).then_some(lanes[0])
 }
 
 /// Which words come from the second vector, if all stay in their places.
-fn word_blend(lanes: Lanes) -> Option<u8> {
+pub(super) fn word_blend(lanes: Lanes) -> Option<u8> {
     let words: [u8; 8] = wider(lanes, 2)?;
     let mut imm = 0;
     for (i, w) in (0..8).zip(words) {
