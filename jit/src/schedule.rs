@@ -41,6 +41,11 @@ fn stays(f: &Func, v: Value) -> bool {
     }
 }
 
+/// Whether a block ends in a branch to more than two places.
+fn is_switch(f: &Func, b: Block) -> bool {
+    f.terminator(b).is_some_and(|t| f.inst(t).op == Op::BrTable)
+}
+
 /// Whether it is the cheap sort of instruction that steps counters and pointers.
 fn is_step(f: &Func, v: Value) -> bool {
     f.inst(v).ty.is_int() && matches!(f.inst(v).op, Op::Add | Op::Sub | Op::Shl | Op::ShrU | Op::And | Op::Or | Op::Xor)
@@ -66,12 +71,26 @@ struct Scheduler {
     late: Vec<u32>,
     /// Needed pure values, arguments before users.
     postorder: Vec<Value>,
+    /// Uses of pure values: per value the first entry of `links`, which has user and next entry.
+    users: Vec<u32>,
+    links: Vec<(Value, u32)>,
 }
+
+/// In how many arms of a `br_table` a value may be computed apart.
+const MAX_ARMS: usize = 64;
 
 impl Scheduler {
     fn new(f: &Func, cfg: Cfg) -> Scheduler {
         let n = f.insts.len();
-        Scheduler { cfg, uses: vec![0; n], block_of: vec![NONE; n], late: vec![NONE; n], postorder: Vec::new() }
+        Scheduler {
+            cfg,
+            uses: vec![0; n],
+            block_of: vec![NONE; n],
+            late: vec![NONE; n],
+            postorder: Vec::new(),
+            users: vec![NONE; n],
+            links: Vec::new(),
+        }
     }
 
     /// Numbers of uses, postorder and earliest blocks of what is needed.
@@ -126,30 +145,115 @@ impl Scheduler {
         }
     }
 
+    fn link(&mut self, v: Value, user: Value) {
+        self.links.push((user, self.users[v.index()]));
+        self.users[v.index()] = self.links.len() as u32 - 1;
+    }
+
     fn used_in(&mut self, v: Value, b: Block) {
         let late = self.late[v.index()];
         self.late[v.index()] = if late == NONE { b.0 } else { self.cfg.common(Block(late), b).0 };
     }
 
     /// Final blocks, users before arguments.
-    fn place(&mut self, f: &Func) {
+    fn place(&mut self, f: &mut Func) {
+        let switches = self.cfg.rpo.iter().any(|&b| is_switch(f, b));
         for i in 0..self.cfg.rpo.len() {
             let b = self.cfg.rpo[i];
             for &v in &f.blocks[b.index()].insts {
                 for &a in f.args(v) {
                     self.used_in(a, b);
+                    if switches {
+                        self.link(a, v);
+                    }
                 }
             }
         }
         for i in (0..self.postorder.len()).rev() {
             let v = self.postorder[i];
             let late = Block(self.late[v.index()]);
+            if switches && is_switch(f, late) && self.split(f, v, late) {
+                continue;
+            }
             let block = if stays(f, v) { late } else { self.best(Block(self.block_of[v.index()]), late) };
             let block = if is_step(f, v) { self.before_latch(f, block) } else { block };
             self.block_of[v.index()] = block.0;
             for &a in f.args(v) {
                 self.used_in(a, block);
+                if switches {
+                    self.link(a, v);
+                }
             }
+        }
+        self.postorder.retain(|v| self.uses[v.index()] > 0);
+    }
+
+    /// A value that several arms of a `br_table` need, but not all of them and not the block itself, is computed in each
+    /// of those: before the branch it would cost every arm its time and a register. Answers false if that does not pay.
+    fn split(&mut self, f: &mut Func, v: Value, switch: Block) -> bool {
+        if !is_step(f, v) && f.inst(v).op != Op::Mul {
+            return false;
+        }
+        // The arms that use it, each with the users in it.
+        let mut arms: Vec<(Block, Block, Vec<Value>)> = Vec::new();
+        let mut at = self.users[v.index()];
+        while at != NONE {
+            let (user, next) = self.links[at as usize];
+            at = next;
+            let block = Block(self.block_of[user.index()]);
+            if block == switch || !self.cfg.dominates(switch, block) {
+                return false;
+            }
+            let mut arm = block;
+            while self.cfg.depth[arm.index()] > self.cfg.depth[switch.index()] + 1 {
+                arm = Block(self.cfg.idom[arm.index()]);
+            }
+            match arms.iter().position(|a| a.0 == arm) {
+                Some(i) => {
+                    arms[i].1 = self.cfg.common(arms[i].1, block);
+                    arms[i].2.push(user);
+                }
+                None if arms.len() == MAX_ARMS => return false,
+                None => arms.push((arm, block, vec![user])),
+            }
+        }
+        let deeper = arms.iter().any(|a| self.cfg.loop_depth(a.1) > self.cfg.loop_depth(switch));
+        let targets = f.terminator(switch).map_or(0, |t| f.tables[f.inst(t).idx as usize].len());
+        // What nearly all arms need is better made once.
+        if deeper || arms.len() < 2 || arms.len() * 4 > targets * 3 {
+            return false;
+        }
+        for (_, block, users) in arms {
+            self.clone_into(f, v, block, &users);
+        }
+        self.uses[v.index()] = 0;
+        for k in 0..f.args(v).len() {
+            let a = f.args(v)[k];
+            self.uses[a.index()] -= 1;
+        }
+        true
+    }
+
+    fn clone_into(&mut self, f: &mut Func, v: Value, block: Block, users: &[Value]) {
+        let inst = *f.inst(v);
+        let clone = f.raw(inst);
+        let mut count = 0;
+        for &u in users {
+            for a in f.args_mut(u).iter_mut().filter(|a| **a == v) {
+                *a = clone;
+                count += 1;
+            }
+        }
+        self.uses.push(count);
+        self.block_of.push(block.0);
+        self.late.push(block.0);
+        self.users.push(NONE);
+        self.postorder.push(clone);
+        for k in 0..f.args(clone).len() {
+            let a = f.args(clone)[k];
+            self.uses[a.index()] += 1;
+            self.used_in(a, block);
+            self.link(a, clone);
         }
     }
 

@@ -817,7 +817,8 @@ impl Emitter<'_> {
         self.table_refs.push((self.asm.at() - 4, targets));
         let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0 };
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
-        dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t) ; jmp Rq(u));
+        dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
+        self.asm.legacy(Enc::new(0, 0, 0xff), 4, Rm::Reg(u), false, 0);
     }
 
     fn reloc(&mut self, target: RelocTarget) {

@@ -758,6 +758,12 @@ impl<'a> Lower<'a> {
                 self.test(i.args[0], i.args[1]);
                 cc::NE
             }
+            Op::Load | Op::PLoad if self.can_fold(v) && self.compares_in_memory(v) => {
+                let size = MemKind::from_code(i.aux).bytes(i.ty) as u8;
+                let addr = self.fold(v);
+                self.emit_rm(MInst::new(MOp::CmpImm).size(size).imm(0), &[], RmOp::Mem(addr));
+                cc::NE
+            }
             _ => {
                 let a = self.reg_for(v);
                 self.emit(MInst::new(MOp::Test).size(4), &[used(a), used(a)]);
@@ -790,7 +796,7 @@ impl<'a> Lower<'a> {
                     self.test(x.args[0], x.args[1]);
                     return code;
                 }
-                Op::Icmp | Op::Fcmp if !self.is_wanted(a) => {
+                Op::Icmp | Op::Fcmp | Op::VTest if !self.is_wanted(a) && (x.op != Op::VTest || self.is_vector_test(a)) => {
                     let inner = self.condition(a, false);
                     return if code == cc::E { cc::negate(inner) } else { inner };
                 }
@@ -824,6 +830,11 @@ impl<'a> Lower<'a> {
         let a = self.reg_for(a);
         self.emit_rm(MInst::new(MOp::Cmp).size(size), &[used(a)], b);
         code
+    }
+
+    /// Whether a loaded value can be compared with zero where it lies.
+    fn compares_in_memory(&self, v: Value) -> bool {
+        matches!(MemKind::from_code(self.f.inst(v).aux), MemKind::Whole | MemKind::U8 | MemKind::S8)
     }
 
     /// Whether a value is a foldable byte load that can be compared with the constant in memory. Such values are not negative,
