@@ -30,7 +30,9 @@ const LARGEST: usize = 10;
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
     let module = module::load(&Engine::default(), &args.file)?;
     let text = match &args.func {
-        Some(func) => function(&module, func, args.stage).map_err(|e| Exit::failure(format!("{}: {e}", args.file.display())))?,
+        Some(func) => {
+            function(&module, func, args.stage).map_err(|e| Exit::failure(format!("{}: {e}", args.file.display())))?
+        }
         None => summary(&module, &args.file.display()),
     };
     output::print(&text)

@@ -37,7 +37,8 @@ pub(crate) fn text(stats: &CompileStats) -> String {
 
 fn line(c: &Compilation) -> String {
     let code = c.outcome.as_ref().map_or("-".into(), ToString::to_string);
-    let mut text = format!("{:>12} {:>12} {:>8} {:>8}  {}", time(c.began), time(c.took), c.wasm_bytes, code, c.func_index);
+    let mut text =
+        format!("{:>12} {:>12} {:>8} {:>8}  {}", time(c.began), time(c.took), c.wasm_bytes, code, c.func_index);
     if let Some(name) = &c.func_name {
         let _ = write!(text, " {name}");
     }

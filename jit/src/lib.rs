@@ -45,6 +45,8 @@ pub struct Settings {
     pub cpu: CpuFeatures,
     /// Whether memory 0 is guarded: its base is in a register and never moves, accesses out of bounds fault.
     pub guarded: bool,
+    /// Whether the base of memory 0 is in the GS segment too (x86-64).
+    pub segment: bool,
     /// Whether code charges fuel, with the interpreter's exact counts.
     pub fuel: bool,
     /// Whether code polls the interrupt flag at loops and function entries.

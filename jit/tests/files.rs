@@ -76,6 +76,7 @@ fn frontend_text(path: &Path, source: &str) -> String {
     let settings = Settings {
         cpu: CpuFeatures::default(),
         guarded: !has("unguarded"),
+        segment: false,
         fuel: has("fuel"),
         interruptible: has("poll"),
         passes: Default::default(),

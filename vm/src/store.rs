@@ -127,6 +127,7 @@ impl StoreOpaque {
                 tail_adapter: std::ptr::null(),
                 tail_context: std::ptr::null_mut(),
                 native_sp: 0,
+                segment: usize::from(crate::sys::segment_available()),
                 native_top: 0,
                 native_size: 0,
                 emergency_top: 0,

@@ -61,8 +61,6 @@ pub(super) struct Frame {
     pub(super) carried: Vec<u32>,
     /// Of a rotated loop: how to repeat its header.
     pub(super) rotation: Option<super::rotate::Rotation>,
-    /// Operands kept as locals before it was opened.
-    pub(super) pins: usize,
 }
 
 impl Frame {
@@ -81,7 +79,6 @@ impl Frame {
             operands: SmallVec::new(),
             carried: Vec::new(),
             rotation: None,
-            pins: 0,
         }
     }
 }
@@ -111,8 +108,7 @@ impl Builder<'_> {
     pub(super) fn open(&mut self, kind: Kind, height: usize, (params, results): (u32, u32)) {
         let end = self.scan.ends[self.structure_count as usize - 1];
         let frame = self.spare.pop().unwrap_or_else(Frame::empty);
-        let pins = self.osr.as_ref().map_or(0, |o| o.pins.len());
-        self.control.push(Frame { kind, height, params, results, end, pins, state: self.loads.state, ..frame });
+        self.control.push(Frame { kind, height, params, results, end, state: self.loads.state, ..frame });
     }
 
     fn open_here(&mut self, kind: Kind, ty: BlockType) {
@@ -244,15 +240,7 @@ impl Builder<'_> {
         for &(l, _) in &frame.assigned {
             self.in_frames[l as usize] = outer;
         }
-        if let Some(osr) = &mut self.osr
-            && osr.pins.len() > frame.pins
-        {
-            // They are ordinary operands again, once refreshed.
-            self.refresh_pins();
-            if let Some(osr) = &mut self.osr {
-                osr.pins.truncate(frame.pins);
-            }
-        }
+        self.unpin_operands();
         if !self.reachable {
             self.stack.truncate(frame.height);
         }

@@ -20,6 +20,8 @@ use wasmparser::BlockType;
 pub(super) struct Pin {
     pub(super) stack: usize,
     pub(super) local: u32,
+    /// Index of the structure below whose operands it lies.
+    frame: usize,
 }
 
 /// On-stack replacement under way.
@@ -205,13 +207,22 @@ impl Builder<'_> {
         let height = self.stack.len() - others - self.block_arity(ty).0 as usize;
         for i in from..height {
             let v = self.stack[i];
-            let pin = Pin { stack: i, local: self.locals.len() as u32 };
+            let pin = Pin { stack: i, local: self.locals.len() as u32, frame: self.control.len() };
             self.locals.push(v);
             self.local_types.push(self.f.ty(v));
             self.in_frames.push(self.control.len() as u32 - 1);
             if let Some(o) = &mut self.osr {
                 o.pins.push(pin);
             }
+        }
+    }
+
+    /// Behind the end of a structure: what was pinned for it is an ordinary operand again, which other operators may replace.
+    pub(super) fn unpin_operands(&mut self) {
+        self.refresh_pins();
+        let closed = self.control.len();
+        if let Some(osr) = &mut self.osr {
+            osr.pins.retain(|p| p.frame < closed);
         }
     }
 

@@ -278,8 +278,7 @@ impl Lives {
             return self.ranges.push(Range { from: def.pos, to, vreg });
         }
         walk.run(vreg, def.block, uses, layout);
-        walk.blocks.push(def.block);
-        walk.blocks.sort_unstable();
+        walk.sort_blocks(vreg, def.block);
         let mut rest = uses;
         for &block in &walk.blocks {
             let (mut from, end) = (layout.start(block), layout.end(block));
@@ -318,6 +317,18 @@ impl Walk {
                 self.add(vreg, def, pred);
             }
         }
+    }
+
+    /// Sorts the blocks marked, and the one of the definition.
+    fn sort_blocks(&mut self, vreg: u32, def: u32) {
+        self.blocks.push(def);
+        let (first, last) = self.blocks.iter().fold((def, def), |(min, max), &b| (min.min(b), max.max(b)));
+        if self.blocks.len() < 32 || self.blocks.len() < (last - first) as usize / 8 {
+            return self.blocks.sort_unstable();
+        }
+        self.blocks.clear();
+        let live_in = &self.live_in;
+        self.blocks.extend((first..=last).filter(|&b| b == def || live_in[b as usize] == vreg));
     }
 
     fn add(&mut self, vreg: u32, def: u32, block: u32) {

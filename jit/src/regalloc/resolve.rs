@@ -264,22 +264,32 @@ impl Resolver<'_> {
 
     /// Moves along the edges into blocks where a virtual register is live within a range.
     fn join_along_edges(&mut self, bundle: u32, from: u32, to: u32, vreg: u32) {
-        let mut block = self.layout.block_at(from);
+        let layout = self.layout;
         let def = &self.lives.defs[vreg as usize];
         let param_of = if def.param { def.block } else { NONE };
-        if self.layout.start(block) < from {
+        let mut block = layout.block_at(from);
+        if layout.start(block) < from {
             block += 1;
         }
-        while (block as usize) < self.input.blocks.len() && self.layout.start(block) < to {
-            if block != param_of {
-                let here = self.place(bundle, self.layout.start(block));
-                for index in 0..self.layout.preds(block).len() {
-                    let pred = self.layout.preds(block)[index];
-                    let there = self.place(bundle, self.layout.end(pred) - 1);
-                    if here != there {
-                        let (inst, group) = self.edge(pred, block);
-                        self.add(inst, group, self.alloc_of(vreg, there), self.alloc_of(vreg, here), vreg);
-                    }
+        let end = self.starts[bundle as usize + 1] as usize;
+        let mut at = self.starts[bundle as usize] as usize;
+        at += self.pieces[at..end].partition_point(|p| p.0 <= from).saturating_sub(1);
+        while (block as usize) < self.input.blocks.len() && layout.start(block) < to {
+            while at + 1 < end && self.pieces[at + 1].0 <= layout.start(block) {
+                at += 1;
+            }
+            let (piece, here) = self.pieces[at];
+            let next = self.pieces[at + 1..end].first().map_or(u32::MAX, |p| p.0);
+            for &pred in layout.preds(block).iter().filter(|_| block != param_of) {
+                // Mostly both ends are in the same piece.
+                let leaves = layout.end(pred) - 1;
+                if (piece..next).contains(&leaves) {
+                    continue;
+                }
+                let there = self.place(bundle, leaves);
+                if here != there {
+                    let (inst, group) = self.edge(pred, block);
+                    self.add(inst, group, self.alloc_of(vreg, there), self.alloc_of(vreg, here), vreg);
                 }
             }
             block += 1;

@@ -4,7 +4,7 @@
 //! order; empty ones are jumped over; traps and slow paths lie behind the last block. Between an instruction that
 //! sets the flags and the one that uses them only moves can come, which keep them.
 
-use super::encode::{Asm, Base, Enc, Rm};
+use super::encode::{Asm, Base, Enc, Rm, Segment};
 use super::inst::{MInst, MOp, Mem, REGS, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
 use super::shrink::{Branch, shrink};
@@ -147,7 +147,7 @@ impl Emitter<'_> {
         }
     }
     fn slot(&self, n: u32) -> Rm {
-        Rm::Mem { base: Base::Reg(gpr::RSP), index: None, disp: n as i32 * 8 }
+        Rm::Mem { base: Base::Reg(gpr::RSP), index: None, disp: n as i32 * 8, segment: Segment::No }
     }
     fn place(&self, a: Alloc) -> Rm {
         match a {
@@ -167,7 +167,7 @@ impl Emitter<'_> {
             Mem::Absolute => (Base::None, index(k)),
             Mem::Const => (Base::Const, None),
         };
-        Rm::Mem { base, index, disp: i.disp }
+        Rm::Mem { base, index, disp: i.disp, segment: i.segment }
     }
 
     // ---- frame
@@ -359,7 +359,7 @@ impl Emitter<'_> {
             MOp::Lea => {
                 let rm = self.rm(i, 1);
                 match rm {
-                    Rm::Mem { base: Base::Reg(b), index: None, disp: 0 } => {
+                    Rm::Mem { base: Base::Reg(b), index: None, disp: 0, .. } => {
                         self.asm.legacy(enc::MOV.w(wide), self.r(0), Rm::Reg(b), false, 0);
                     }
                     _ => self.asm.legacy(Enc::new(0, 0, 0x8d).w(wide), self.r(0), rm, false, 0),
@@ -812,10 +812,11 @@ impl Emitter<'_> {
         self.alu_imm(4, 7, Rm::Reg(index), targets.len() as i32 - 1);
         self.jcc(cc::AE, default);
         // lea t, [rip + table]
-        self.asm.legacy(Enc::new(0, 0, 0x8d).wide(), t, Rm::Mem { base: Base::Const, index: None, disp: 0 }, false, 0);
+        let table = Rm::Mem { base: Base::Const, index: None, disp: 0, segment: Segment::No };
+        self.asm.legacy(Enc::new(0, 0, 0x8d).wide(), t, table, false, 0);
         self.asm.const_refs.pop();
         self.table_refs.push((self.asm.at() - 4, targets));
-        let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0 };
+        let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0, segment: Segment::No };
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
         dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
         self.asm.legacy(Enc::new(0, 0, 0xff), 4, Rm::Reg(u), false, 0);

@@ -45,13 +45,25 @@ pub enum Base {
     Const,
 }
 
+/// Whether an address counts from the base of the GS segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Segment {
+    /// It does not.
+    #[default]
+    No,
+    /// It does.
+    Gs,
+    /// It does, and is itself computed in 32 bits, wrapping around as an i32 index does.
+    Gs32,
+}
+
 /// A register or a place in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rm {
     /// A register of the kind that the instruction takes.
     Reg(u8),
     /// `base + index * scale + disp`.
-    Mem { base: Base, index: Option<(u8, u8)>, disp: i32 },
+    Mem { base: Base, index: Option<(u8, u8)>, disp: i32, segment: Segment },
 }
 
 /// Bytes of code so far, and where constants are referred to.
@@ -88,6 +100,7 @@ impl Asm {
 
     /// An instruction in the legacy encoding. `byte_reg`: the registers are 8 bits wide (needs REX for 4 to 7).
     pub fn legacy(&mut self, e: Enc, reg: u8, rm: Rm, byte_reg: bool, imm_bytes: u8) {
+        self.segment(rm);
         if e.prefix != 0 {
             self.byte(e.prefix);
         }
@@ -119,7 +132,17 @@ impl Asm {
         self.vex_l(e, reg, v, rm, imm_bytes, false);
     }
 
+    fn segment(&mut self, rm: Rm) {
+        if let Rm::Mem { segment: s @ (Segment::Gs | Segment::Gs32), .. } = rm {
+            self.byte(0x65);
+            if s == Segment::Gs32 {
+                self.byte(0x67);
+            }
+        }
+    }
+
     fn vex_l(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, imm_bytes: u8, l: bool) {
+        self.segment(rm);
         let (x, b) = high_bits(rm);
         let pp = match e.prefix {
             0x66 => 1,
@@ -144,7 +167,7 @@ impl Asm {
         let reg = (reg & 7) << 3;
         let (base, index, disp) = match rm {
             Rm::Reg(r) => return self.byte(0xc0 | reg | r & 7),
-            Rm::Mem { base, index, disp } => (base, index, disp),
+            Rm::Mem { base, index, disp, .. } => (base, index, disp),
         };
         match base {
             Base::Const => {

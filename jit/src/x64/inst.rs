@@ -4,7 +4,7 @@
 //! definitions, then register uses, then the operand "r/m": a register if `mem` is `No`, else base and index if the form has
 //! them.
 
-use super::encode::Enc;
+use super::encode::{Enc, Segment};
 use crate::abi::TrapCode;
 use crate::regalloc::RegInfo;
 
@@ -198,6 +198,7 @@ pub struct MInst {
     pub mem: Mem,
     /// 0 without an index.
     pub scale: u8,
+    pub segment: Segment,
     /// 0, or [`TrapCode`] plus one of what a fault here means.
     pub trap: u8,
     pub enc: Enc,
@@ -216,6 +217,7 @@ impl MInst {
             has_imm: false,
             mem: Mem::No,
             scale: 0,
+            segment: Segment::No,
             trap: 0,
             enc: Enc::default(),
             disp: 0,

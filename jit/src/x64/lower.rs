@@ -5,6 +5,7 @@
 //! (an address, an immediate, a comparison before a branch, a load as operand) is never emitted. Invariant: an i32 in a
 //! register is zero-extended.
 
+use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Effect, FloatCc, Func, IntCc, MemKind, Op, Type, Value};
@@ -71,6 +72,7 @@ pub(super) struct Addr {
     pub(super) index: Option<VReg>,
     pub(super) scale: u8,
     pub(super) disp: i32,
+    pub(super) segment: Segment,
     /// What a fault means, and where.
     pub(super) trap: u8,
     pub(super) pos: u32,
@@ -78,7 +80,7 @@ pub(super) struct Addr {
 
 impl Addr {
     pub(super) fn of(mem: Mem, disp: i32) -> Addr {
-        Addr { mem, base: None, index: None, scale: 0, disp, trap: 0, pos: 0 }
+        Addr { mem, base: None, index: None, scale: 0, disp, segment: Segment::No, trap: 0, pos: 0 }
     }
     pub(super) fn base(reg: VReg, disp: i32) -> Addr {
         Addr { base: Some(reg), ..Addr::of(Mem::Base, disp) }
@@ -100,6 +102,8 @@ pub(super) struct Lower<'a> {
     pub(super) s: &'a Schedule,
     pub(super) env: &'a ModuleEnv<'a>,
     pub(super) cpu: CpuFeatures,
+    /// Whether the base of memory 0 is also in the GS segment.
+    pub(super) segment: bool,
     /// Register of each value that something has asked for.
     vreg_of: Vec<u32>,
     classes: Vec<Class>,
@@ -144,6 +148,7 @@ impl<'a> Lower<'a> {
             s,
             env,
             cpu: settings.cpu,
+            segment: settings.segment,
             vreg_of: vec![NONE; f.insts.len()],
             classes: Vec::with_capacity(f.insts.len()),
             types: Vec::with_capacity(f.insts.len()),
@@ -332,7 +337,7 @@ impl<'a> Lower<'a> {
             RmOp::Mem(a) => {
                 all.extend(a.base.map(used));
                 all.extend(a.index.map(used));
-                inst = MInst { mem: a.mem, scale: a.scale, disp: a.disp, ..inst };
+                inst = MInst { mem: a.mem, scale: a.scale, disp: a.disp, segment: a.segment, ..inst };
                 if a.trap != 0 {
                     inst.trap = a.trap;
                 }

@@ -3,7 +3,7 @@
 //! In: memory instructions of the IR. Out: machine instructions with the fullest address that the parts allow: base (a register, the base of
 //! memory 0, the context), index, scale, displacement.
 
-use super::encode::Enc;
+use super::encode::{Enc, Segment};
 use super::inst::{MInst, MOp, Mem, enc};
 use super::lower::{Addr, Lower, RmOp, def, early, fixed, fixed_def, tied, used, used_late};
 use crate::abi::TrapCode;
@@ -63,11 +63,17 @@ impl Lower<'_> {
         if let Some(c) = self.f.as_iconst(index) {
             let at = i64::from(c as u32) + offset;
             if let Ok(disp) = i32::try_from(at) {
+                // The register form is the shorter one here.
                 return Addr::of(Mem::Memory0, disp);
             }
             let t = self.temp(Type::I64);
             self.load_const(t, Type::I64, at);
             return Addr { index: Some(t), scale: 1, ..Addr::of(Mem::Memory0, 0) };
+        }
+        let parts = matches!(self.f.inst(index).op, Op::Add | Op::Shl);
+        if self.segment && offset == 0 && parts && !self.is_wanted(index) {
+            let sum = self.sum(index, 0);
+            return Addr { segment: Segment::Gs32, ..sum };
         }
         let r = self.reg(index);
         if let Ok(disp) = i32::try_from(offset) {

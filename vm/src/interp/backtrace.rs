@@ -124,6 +124,14 @@ pub(super) unsafe fn finish(store: &mut StoreOpaque, trap: &mut Trap) {
     trap.backtrace = first.into_iter().chain(last).map(|f| unsafe { describe(f) }).collect();
 }
 
+/// Where a function's first operator is: what happens in its entry happens there.
+fn first_operator(module: &Module, own_func: u32) -> u32 {
+    let body = module.inner.raw.bodies[own_func as usize].range();
+    let reader = wasmparser::BinaryReader::new(&module.inner.bytes[body.clone()], body.start as u64);
+    let first = wasmparser::FunctionBody::new(reader).get_operators_reader().map(|ops| ops.original_position());
+    first.unwrap_or_default() as u32
+}
+
 /// Looks up names and the offset in the module.
 ///
 /// # Safety
@@ -141,7 +149,7 @@ unsafe fn describe(f: RawFrame) -> Frame {
         func_name: module.func_name(func_index),
         code_offset: match f.place {
             Place::Inst(guarded, inst) => translate::offset_of(&module, f.own_func, guarded, inst),
-            Place::Wasm(offset) => offset,
+            Place::Wasm(offset) => offset.map(|o| o.max(first_operator(&module, f.own_func))),
         },
     }
 }

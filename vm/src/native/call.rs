@@ -12,7 +12,7 @@ use crate::interp::enter::run_guarded;
 use crate::interp::exec::call::{HostOutcome, call_host, stubs};
 use crate::runtime::context::{Slot, Unwind, VmContext, VmFuncRef};
 use crate::store::StoreOpaque;
-use crate::sys::cross_tail;
+use crate::sys::{cross_tail, set_segment};
 use jit::x64::adapter::{CALL_FAILED, CALL_RETURNED, CALL_TAIL};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -25,7 +25,9 @@ pub(super) unsafe extern "C" fn call_own(ctx: *mut VmContext, cell: *const Atomi
     unsafe {
         let own = cell.offset_from((*ctx).native_cells) as usize;
         let entry = (*(*ctx).cells.add(own)).entry.load(Ordering::Acquire);
-        run_nested(ctx, ctx, entry, slots)
+        let answer = run_nested(ctx, ctx, entry, slots);
+        back_in(ctx);
+        answer
     }
 }
 
@@ -36,17 +38,30 @@ pub(super) unsafe extern "C" fn call_own(ctx: *mut VmContext, cell: *const Atomi
 pub(super) unsafe extern "C" fn call_reference(ctx: *mut VmContext, f: *const VmFuncRef, slots: *mut Slot) -> Answer {
     // SAFETY: the reference is valid as long as the store.
     unsafe {
-        if (*f).host.is_null() {
+        let answer = if (*f).host.is_null() {
             let entry = (*(*f).cell).entry.load(Ordering::Acquire);
-            return run_nested((*f).context, ctx, entry, slots);
-        }
-        match call_host(ctx, f, slots) {
-            HostOutcome::Returned => RETURNED,
-            HostOutcome::Threw(exception) => {
-                (*(*ctx).store).unwind = Some(Unwind::Exception(exception));
-                FAILED
+            run_nested((*f).context, ctx, entry, slots)
+        } else {
+            match call_host(ctx, f, slots) {
+                HostOutcome::Returned => RETURNED,
+                HostOutcome::Threw(exception) => {
+                    (*(*ctx).store).unwind = Some(Unwind::Exception(exception));
+                    FAILED
+                }
+                HostOutcome::Failed => FAILED,
             }
-            HostOutcome::Failed => FAILED,
+        };
+        back_in(ctx);
+        answer
+    }
+}
+
+/// Compiled code of the instance goes on: other code may have run meanwhile and had the segment for its own memory.
+unsafe fn back_in(ctx: *mut VmContext) {
+    // SAFETY: the context is a running one.
+    unsafe {
+        if (*(*ctx).store).segment != 0 {
+            set_segment((*ctx).mem0_base);
         }
     }
 }

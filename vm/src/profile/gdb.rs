@@ -51,7 +51,8 @@ unsafe impl Send for Registered {}
 /// Tells GDB of a function.
 pub(super) fn register(p: &Published<'_>) -> Registered {
     let file = elf(p);
-    let entry = CodeEntry { next: ptr::null_mut(), prev: ptr::null_mut(), file: file.as_ptr(), size: file.len() as u64 };
+    let entry =
+        CodeEntry { next: ptr::null_mut(), prev: ptr::null_mut(), file: file.as_ptr(), size: file.len() as u64 };
     let entry = Box::into_raw(Box::new(entry));
     let _list = LIST.lock().unwrap_or_else(|e| e.into_inner());
     // SAFETY: the lock is held; entries in the list are alive.

@@ -185,6 +185,9 @@ pub(crate) struct VmStore {
     pub(crate) tail_context: *mut VmContext,
     /// Native stack pointer of the innermost transition into compiled code, or 0.
     pub(crate) native_sp: usize,
+    /// Not 0 if compiled code finds the base of memory 0 in the GS segment: set wherever compiled code is entered, and again after
+    /// calls that may have run other compiled code.
+    pub(crate) segment: usize,
     /// End of the native stack, or 0 before compiled code first runs.
     pub(crate) native_top: usize,
     /// Bytes of the native stack below that.

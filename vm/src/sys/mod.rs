@@ -13,4 +13,5 @@ pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guar
 pub(crate) use map::Mapping;
 pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, cross_return, cross_tail, enter as enter_native_code,
+    segment_available, set_segment,
 };

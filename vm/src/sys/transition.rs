@@ -71,6 +71,10 @@ mod imp {
         "mov rbx, r9",
         "mov r15, rcx",
         "mov r14, r8",
+        "cmp qword ptr [r9 + {segment}], 0",
+        "je 5f",
+        "wrgsbase r14",
+        "5:",
         // On the native stack already?
         "mov rax, [r9 + {top}]",
         "mov rcx, rax",
@@ -208,6 +212,10 @@ mod imp {
         "4:",
         "mov r15, [rax + {tail_context}]",
         "mov r14, [r15 + {mem0}]",
+        "cmp qword ptr [rax + {segment}], 0",
+        "je 6f",
+        "wrgsbase r14",
+        "6:",
         "jmp qword ptr [rax + {tail_adapter}]",
         ".size vm_cross_tail, .-vm_cross_tail",
         ".p2align 4",
@@ -217,6 +225,12 @@ mod imp {
         "vm_cross_return:",
         "pop r14",
         "pop r15",
+        // Results are in rax, rcx, rdx and rdi.
+        "mov rsi, [r15 + {store}]",
+        "cmp qword ptr [rsi + {segment}], 0",
+        "je 7f",
+        "wrgsbase r14",
+        "7:",
         "add rsp, 8",
         "ret",
         ".size vm_cross_return, .-vm_cross_return",
@@ -225,6 +239,7 @@ mod imp {
         tail_context = const offset_of!(VmStore, tail_context),
         tail_adapter = const offset_of!(VmStore, tail_adapter),
         sp = const offset_of!(VmStore, native_sp),
+        segment = const offset_of!(VmStore, segment),
         top = const offset_of!(VmStore, native_top),
         size = const offset_of!(VmStore, native_size),
         native_trap = sym crate::native::trap::native_trap,
@@ -246,6 +261,21 @@ mod imp {
 
     /// Whether there is a way into compiled code here.
     pub(crate) const AVAILABLE: bool = true;
+
+    /// Whether programs may set the base of the GS segment here: the processor can, and the kernel lets them.
+    pub(crate) fn segment_available() -> bool {
+        // SAFETY: reads a value that the kernel gave to the process.
+        unsafe { libc::getauxval(libc::AT_HWCAP2) & 2 != 0 }
+    }
+
+    /// Sets the base of the GS segment, which nothing but compiled code uses.
+    ///
+    /// # Safety
+    /// [`segment_available`] must be true.
+    pub(crate) unsafe fn set_segment(base: *mut u8) {
+        // SAFETY: the caller's contract; no other code of the process looks at the segment.
+        unsafe { std::arch::asm!("wrgsbase {}", in(reg) base, options(nostack, preserves_flags)) }
+    }
 
     /// Where a faulting thread goes on.
     pub(crate) fn trap_entry() -> usize {
@@ -287,6 +317,17 @@ mod imp {
 
     /// No compiled code on this target.
     pub(crate) const AVAILABLE: bool = false;
+
+    /// Not on this target.
+    pub(crate) fn segment_available() -> bool {
+        false
+    }
+
+    /// Never asked for.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub(crate) unsafe fn set_segment(_base: *mut u8) {}
 
     /// Never asked for.
     pub(crate) fn cross_tail() -> u64 {

@@ -25,6 +25,7 @@ pub(crate) fn settings(module: &ModuleInner, guarded: bool) -> Settings {
     Settings {
         cpu: cpu::features(),
         guarded,
+        segment: guarded && crate::sys::segment_available(),
         fuel: config.fuel,
         interruptible: config.interruption,
         passes: config.passes,

@@ -43,25 +43,72 @@ pub(crate) struct Mode {
     pub(crate) fuel: bool,
 }
 
-/// Guarded and checked memories, each with and without fuel: in the interpreter, compiled, and from one into the other at every
-/// opportunity.
+/// How guests are executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Execution {
+    /// By the interpreter.
+    Interpreted,
+    /// All compiled.
+    Compiled,
+    /// Compiled at the first call, which itself goes on in the interpreter.
+    Mixed,
+    /// By the interpreter up to a loop, from there on compiled.
+    Replaced,
+}
+
+impl Execution {
+    /// Sets what makes it so.
+    pub(crate) fn set(self, config: &mut Config) {
+        match self {
+            Execution::Interpreted => config.tier(Tier::Interp),
+            Execution::Compiled => config.tier(Tier::Jit),
+            Execution::Mixed => config.tier(Tier::Auto).compile_threads(0).tier_threshold(1),
+            Execution::Replaced => config.tier(Tier::Auto).compile_threads(0).tier_threshold(0),
+        };
+    }
+}
+
+/// The settings that `VM_TEST_TIER` asks for: `interp`, `jit`, `mixed` or `osr`.
+pub(crate) fn config() -> Config {
+    let mut config = Config::new();
+    match std::env::var("VM_TEST_TIER").as_deref() {
+        Ok("interp") => Execution::Interpreted.set(&mut config),
+        Ok("jit") => Execution::Compiled.set(&mut config),
+        Ok("mixed") => Execution::Mixed.set(&mut config),
+        Ok("osr") => Execution::Replaced.set(&mut config),
+        Ok(other) => panic!("VM_TEST_TIER: {other}"),
+        Err(_) => {}
+    }
+    config
+}
+
+/// An engine with those.
+pub(crate) fn engine() -> Engine {
+    Engine::new(&config()).expect("the settings can be met")
+}
+
+/// Every way of executing, with guarded and checked memories, with and without fuel. The interpreter comes first.
 pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
-    use MemoryMode::{Auto as Guarded, Checked};
+    use Execution::{Compiled, Interpreted, Mixed, Replaced};
     let rows = [
-        ("guarded", Tier::Interp, Guarded, false),
-        ("checked", Tier::Interp, Checked, false),
-        ("guarded+fuel", Tier::Interp, Guarded, true),
-        ("checked+fuel", Tier::Interp, Checked, true),
-        ("jit", Tier::Jit, Guarded, false),
-        ("jit checked", Tier::Jit, Checked, false),
-        ("jit+fuel", Tier::Jit, Guarded, true),
-        ("jit checked+fuel", Tier::Jit, Checked, true),
-        ("auto", Tier::Auto, Guarded, false),
-        ("auto checked+fuel", Tier::Auto, Checked, true),
+        ("guarded", Interpreted, MemoryMode::Auto, false),
+        ("checked", Interpreted, MemoryMode::Checked, false),
+        ("guarded+fuel", Interpreted, MemoryMode::Auto, true),
+        ("checked+fuel", Interpreted, MemoryMode::Checked, true),
+        ("compiled", Compiled, MemoryMode::Auto, false),
+        ("compiled+checked", Compiled, MemoryMode::Checked, false),
+        ("compiled+fuel", Compiled, MemoryMode::Auto, true),
+        ("compiled+checked+fuel", Compiled, MemoryMode::Checked, true),
+        ("mixed", Mixed, MemoryMode::Auto, false),
+        ("mixed+fuel", Mixed, MemoryMode::Auto, true),
+        ("mixed+checked", Mixed, MemoryMode::Checked, false),
+        ("replaced", Replaced, MemoryMode::Auto, false),
+        ("replaced+checked", Replaced, MemoryMode::Checked, false),
+        ("replaced+fuel", Replaced, MemoryMode::Auto, true),
     ];
-    rows.map(|(name, tier, memory, fuel)| {
+    rows.map(|(name, execution, memory, fuel)| {
         let mut config = Config::new();
-        config.tier(tier).tier_threshold(0).compile_threads(0).memory_mode(memory).fuel(fuel);
+        execution.set(config.memory_mode(memory).fuel(fuel));
         change(&mut config);
         Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel }
     })

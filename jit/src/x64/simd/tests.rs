@@ -41,7 +41,7 @@ fn every_operation_is_selected() {
     for avx in [false, true] {
         let cpu = CpuFeatures { avx, avx2: avx, sse42: avx, ..CpuFeatures::default() };
         let passes = crate::passes::Switches::default();
-        let settings = Settings { cpu, guarded: false, fuel: false, interruptible: false, passes };
+        let settings = Settings { cpu, guarded: false, segment: false, fuel: false, interruptible: false, passes };
         for &op in SimdOp::ALL {
             let mut f = function(op);
             let schedule = crate::schedule::run(&mut f);

@@ -89,7 +89,9 @@ fn translate_with(
         builder.offset = offset as u32;
         let before = builder.code.len() as u32;
         builder.operator(&op, select_type);
-        if with_offsets && offsets.last().is_none_or(|&(i, _)| i <= before) {
+        if with_offsets {
+            // Instructions that were merged into earlier ones have left their places to what comes now.
+            while offsets.pop_if(|&mut (i, _)| i > before).is_some() {}
             offsets.push((before, offset as u32));
         }
     }
@@ -97,11 +99,11 @@ fn translate_with(
     Ok(builder.finish().map(|f| Translated { code: f.code, tries: f.tries, loops: f.loops, offsets }))
 }
 
-/// Offset in the module of the operator that an instruction was made for.
+/// Offset in the module of the operator that an instruction was made for; for a function's entry, of its first one.
 pub(crate) fn offset_of(module: &Module, own_func: u32, guarded: bool, inst: usize) -> Option<u32> {
     let t = translate(module, own_func, guarded, true).ok()?;
     let i = t.offsets.partition_point(|&(first, _)| first as usize <= inst);
-    t.offsets.get(i.checked_sub(1)?).map(|&(_, offset)| offset)
+    t.offsets.get(i.saturating_sub(1)).map(|&(_, offset)| offset)
 }
 
 /// The register code of a function beside its WebAssembly, as text.
