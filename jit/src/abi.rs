@@ -60,10 +60,13 @@ fn assign(types: &[ValType], ints: &[u8], vecs: &[u8], place: &mut dyn FnMut(Val
             ValType::F32 | ValType::F64 | ValType::V128 => vec.next().map(|&r| Place::Vec(r)),
             _ => int.next().map(|&r| Place::Int(r)),
         };
-        place(ty, register.unwrap_or_else(|| {
-            area += ARG_AREA_STRIDE;
-            Place::Area(area - ARG_AREA_STRIDE)
-        }));
+        place(
+            ty,
+            register.unwrap_or_else(|| {
+                area += ARG_AREA_STRIDE;
+                Place::Area(area - ARG_AREA_STRIDE)
+            }),
+        );
     }
 }
 

@@ -205,12 +205,7 @@ impl Clock {
 ///
 /// # Errors
 /// When the body is not valid, or contains what the compiler cannot do.
-pub fn compile(
-    env: &ModuleEnv<'_>,
-    own_func: u32,
-    entry: Entry,
-    settings: &Settings,
-) -> Result<Code, CompileError> {
+pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settings) -> Result<Code, CompileError> {
     let mut clock = Clock::start();
     let mut f = frontend::build(env, own_func, entry, settings)?;
     clock.phase("frontend");

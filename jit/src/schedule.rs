@@ -340,9 +340,8 @@ impl Scheduler {
         list: &mut Vec<Value>,
         stack: &mut Vec<(Value, u32)>,
     ) -> bool {
-        let wants = |v: Value, placed: &[bool]| {
-            !placed[v.index()] && self.block_of[v.index()] == b.0 && !is_free(f.inst(v).op)
-        };
+        let wants =
+            |v: Value, placed: &[bool]| !placed[v.index()] && self.block_of[v.index()] == b.0 && !is_free(f.inst(v).op);
         if !wants(root, placed) {
             return true;
         }
@@ -399,7 +398,13 @@ fn layout(f: &Func, cfg: &Cfg) -> (Vec<Block>, usize) {
                 stack.pop();
             }
             Some(Item::Loop(l)) => stack.push(std::mem::take(&mut inside[l as usize]).into_iter()),
-            Some(Item::Block(b)) => if cold[b.index()] { cold_order.push(b) } else { hot_order.push(b) },
+            Some(Item::Block(b)) => {
+                if cold[b.index()] {
+                    cold_order.push(b)
+                } else {
+                    hot_order.push(b)
+                }
+            }
         }
     }
     let count = cold_order.len();

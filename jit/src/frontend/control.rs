@@ -230,7 +230,6 @@ impl Builder<'_> {
             }
         }
         self.close();
-        self.refresh_pins();
     }
 
     /// Removes the innermost frame.

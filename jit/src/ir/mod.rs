@@ -5,8 +5,8 @@
 //! (a floating one when its arguments do); a block with several successors has only successors with one
 //! predecessor and without parameters.
 
-mod ops;
 pub mod cfg;
+mod ops;
 pub mod parse;
 pub mod print;
 pub mod simd;

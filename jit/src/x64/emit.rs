@@ -339,7 +339,8 @@ impl Emitter<'_> {
                     inst: 0,
                     from: self.alloc(1),
                     to: self.alloc(0),
-                    class: self.l.input.classes[self.l.input.operands[self.l.input.operand_start[self.at] as usize].vreg.0 as usize],
+                    class: self.l.input.classes
+                        [self.l.input.operands[self.l.input.operand_start[self.at] as usize].vreg.0 as usize],
                     vreg: self.l.input.operands[self.l.input.operand_start[self.at] as usize].vreg,
                     swap: false,
                 };
@@ -1124,7 +1125,9 @@ impl Emitter<'_> {
                 self.asm.legacy(Enc::new(if double { 0xf2 } else { 0xf3 }, 1, 0x58), d, Rm::Reg(b), false, 0);
                 self.jmp(back);
             }
-            Cold::Convert { label, other, back, inst, d, t, a } => self.slow_convert(label, other, back, &inst, d, t, a),
+            Cold::Convert { label, other, back, inst, d, t, a } => {
+                self.slow_convert(label, other, back, &inst, d, t, a)
+            }
             Cold::BigUnsigned { label, back, inst, d, t, u, a } => {
                 self.bind(label);
                 dynasm!(self.asm.code

@@ -183,9 +183,7 @@ impl<'a> Lower<'a> {
                 continue;
             }
             // A load that its only use has taken in.
-            if i.op.effect() == Effect::Read
-                && self.vreg_of[v.index()] == NONE
-                && (self.folded(v) || i.op == Op::PLoad)
+            if i.op.effect() == Effect::Read && self.vreg_of[v.index()] == NONE && (self.folded(v) || i.op == Op::PLoad)
             {
                 continue;
             }
@@ -469,10 +467,18 @@ impl<'a> Lower<'a> {
             Op::Call | Op::CallNear | Op::CallFar | Op::CallAny | Op::Helper => self.call(v),
             Op::Return => self.return_(v),
             Op::TailCall | Op::TailCallNear | Op::TailCallFar | Op::TailCallAny => self.tail_call(v),
-            Op::FToS | Op::FToU | Op::FToSSat | Op::FToUSat | Op::SToF | Op::UToF | Op::Promote | Op::Demote | Op::Bitcast => {
-                self.convert(v)
+            Op::FToS
+            | Op::FToU
+            | Op::FToSSat
+            | Op::FToUSat
+            | Op::SToF
+            | Op::UToF
+            | Op::Promote
+            | Op::Demote
+            | Op::Bitcast => self.convert(v),
+            Op::VUn | Op::VBin | Op::VTer | Op::VShift | Op::VSplat | Op::VExtract | Op::VReplace | Op::VShuffle => {
+                self.vector(v)
             }
-            Op::VUn | Op::VBin | Op::VTer | Op::VShift | Op::VSplat | Op::VExtract | Op::VReplace | Op::VShuffle => self.vector(v),
             _ => self.float(v),
         }
     }
@@ -801,7 +807,9 @@ impl<'a> Lower<'a> {
                     self.test(x.args[0], x.args[1]);
                     return code;
                 }
-                Op::Icmp | Op::Fcmp | Op::VTest if !self.is_wanted(a) && (x.op != Op::VTest || self.is_vector_test(a)) => {
+                Op::Icmp | Op::Fcmp | Op::VTest
+                    if !self.is_wanted(a) && (x.op != Op::VTest || self.is_vector_test(a)) =>
+                {
                     let inner = self.condition(a, false);
                     return if code == cc::E { cc::negate(inner) } else { inner };
                 }
