@@ -1,9 +1,10 @@
 //! The contract between compiled code and the runtime: registers, calls, traps, helpers.
 //!
-//! **Registers.** `r15` holds the context (`VmContext`) and `r14` the base of memory 0 if that is guarded, in all compiled
-//! code of an instance; both are kept by every call. `rbx`, `rbp`, `r12` and `r13` are kept by calls, all other registers
-//! are not. An i32 in an integer register is always zero-extended. There is no frame pointer: between prologue and epilogue the return address is at
-//! `rsp + frame_size`. `rsp` is 16-byte aligned there whenever the function makes calls.
+//! **Registers.** `r15` holds the context (`VmContext`) in all compiled code of an instance and is kept by every call. The base of
+//! guarded memory 0 is the base of the GS segment where the system lets programs set that ([`crate::Settings::segment`]),
+//! else it is in `r14`, likewise kept. `rbx`, `rbp`, `r12`, `r13` and (with the segment) `r14` are kept by calls, all other
+//! registers are not. An i32 in an integer register is always zero-extended. There is no frame pointer: between prologue and
+//! epilogue the return address is at `rsp + frame_size`. `rsp` is 16-byte aligned there whenever the function makes calls.
 //!
 //! **Calls of functions.** Integer and reference parameters take [`INT_ARGS`] in order, floats and vectors
 //! [`VEC_ARGS`] in order, each list on its own. What does not fit goes to the store's argument area (`VmContext::args` points

@@ -1,6 +1,6 @@
 //! Modules made by a generator of valid modules, run in every configuration.
 //!
-//! In: seeds (`VM_FUZZ_MODULES` raises their number, `VM_FUZZ_SEED` picks one, `VM_FUZZ_TRACE` names each before it
+//! In: seeds (`VM_FUZZ_MODULES` raises their number, `VM_FUZZ_SEED` picks one or a range, `VM_FUZZ_TRACE` names each before it
 //! runs). Out: equal results, traps, memories, tables, globals and fuel, whatever the kind of memory and with or without
 //! fuel; with proposals this version does not run, no crash.
 

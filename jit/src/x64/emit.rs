@@ -5,7 +5,7 @@
 //! sets the flags and the one that uses them only moves can come, which keep them.
 
 use super::encode::{Asm, Base, Enc, Rm, Segment};
-use super::inst::{MInst, MOp, Mem, REGS, SCRATCH, cc, enc, gpr};
+use super::inst::{CALLEE_SAVED, MInst, MOp, Mem, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
 use super::shrink::{Branch, shrink};
 use crate::abi::{MAX_UNCHECKED_FRAME, TrapCode};
@@ -68,7 +68,7 @@ pub fn emit(l: &Lowered, out: &Output) -> Code {
         cold: Vec::new(),
         code: Code::default(),
         locals: 0,
-        saved: out.used & REGS.callee_saved,
+        saved: out.used & CALLEE_SAVED,
         table_refs: Vec::new(),
         resolved: resolve_empty(l, out),
         at: 0,
@@ -201,11 +201,9 @@ impl Emitter<'_> {
         }
         if self.l.has_helpers || locals > MAX_UNCHECKED_FRAME {
             let trap = self.trap_label(TrapCode::CallStackExhausted, self.l.insts.first().map_or(0, |i| i.pos));
-            dynasm!(self.asm.code
-                ; .arch x64
-                ; mov rax, [r15 + context::STORE as i32]
-                ; cmp rsp, [rax + store::NATIVE_LIMIT as i32]
-            );
+            self.load(gpr::RAX, gpr::R15, context::STORE);
+            let limit = based(gpr::RAX, store::NATIVE_LIMIT as i32);
+            self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::RSP, limit, false, 0);
             self.jcc(cc::B, trap);
         }
     }
@@ -316,6 +314,16 @@ impl Emitter<'_> {
     fn alu(&mut self, i: &MInst, number: u8, reg: u8, rm: Rm) {
         self.may_fault(i);
         self.asm.legacy(Enc::new(0, 0, number << 3 | 3).w(i.size == 8), reg, rm, false, 0);
+    }
+
+    /// `mov d, [base + offset]`, 64 bits.
+    fn load(&mut self, d: u8, base: u8, offset: usize) {
+        self.asm.legacy(enc::MOV.wide(), d, based(base, offset as i32), false, 0);
+    }
+
+    /// `call` (2) or `jmp` (4) to the address in a register or in memory.
+    fn group5(&mut self, number: u8, rm: Rm) {
+        self.asm.legacy(Enc::new(0, 0, 0xff), number, rm, false, 0);
     }
 
     fn mov_imm(&mut self, d: u8, imm: i64) {
@@ -536,22 +544,16 @@ impl Emitter<'_> {
                 let t = self.r(0);
                 let (label, back) = (self.label(), self.label());
                 self.cold.push(Cold::Poll { label, back, pos: i.pos });
-                dynasm!(self.asm.code
-                    ; .arch x64
-                    ; mov Rq(t), [r15 + context::INTERRUPT as i32]
-                    ; cmp BYTE [Rq(t)], 0
-                );
+                self.load(t, gpr::R15, context::INTERRUPT);
+                self.alu_imm(1, 7, based(t, 0), 0);
                 self.jcc(cc::NE, label);
                 self.bind(back);
             }
             MOp::Fuel => {
                 let t = self.r(0);
                 let trap = self.trap_label(TrapCode::OutOfFuel, i.pos);
-                dynasm!(self.asm.code
-                    ; .arch x64
-                    ; mov Rq(t), [r15 + context::STORE as i32]
-                    ; sub QWORD [Rq(t) + store::FUEL as i32], i.imm as i32
-                );
+                self.load(t, gpr::R15, context::STORE);
+                self.alu_imm(8, 5, based(t, store::FUEL as i32), i.imm as i32);
                 self.jcc(cc::S, trap);
             }
             MOp::Entry => {}
@@ -820,7 +822,7 @@ impl Emitter<'_> {
         let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0, segment: Segment::No };
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
         dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
-        self.asm.legacy(Enc::new(0, 0, 0xff), 4, Rm::Reg(u), false, 0);
+        self.group5(4, Rm::Reg(u));
     }
 
     fn reloc(&mut self, target: RelocTarget) {
@@ -838,32 +840,28 @@ impl Emitter<'_> {
                 self.asm.imm8(0xe8);
                 self.reloc(target);
             }
-            Target::Near => dynasm!(self.asm.code
-                ; .arch x64
-                ; mov rax, [rax + func_ref::NATIVE as i32]
-                ; call QWORD [rax]
-            ),
+            Target::Near => {
+                self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
+                self.group5(2, based(gpr::RAX, 0));
+            }
             Target::Any(ty) => {
                 let (label, back) = (self.label(), self.label());
                 let target = RelocTarget::ReferenceAdapter(ty);
                 self.cold.push(Cold::Adapter { label, back: Some(back), target, pos: i.pos });
-                dynasm!(self.asm.code ; .arch x64 ; cmp [rax + func_ref::CONTEXT as i32], r15);
+                let context = based(gpr::RAX, func_ref::CONTEXT as i32);
+                self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
-                dynasm!(self.asm.code
-                    ; .arch x64
-                    ; mov rax, [rax + func_ref::NATIVE as i32]
-                    ; call QWORD [rax]
-                );
+                self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
+                self.group5(2, based(gpr::RAX, 0));
                 self.code.calls.push((self.asm.at(), i.pos));
                 self.bind(back);
                 return;
             }
-            Target::Helper(id, _) => dynasm!(self.asm.code
-                ; .arch x64
-                ; mov rdi, r15
-                ; mov rax, [r15 + context::HELPERS as i32]
-                ; call QWORD [rax + i32::from(id) * 8]
-            ),
+            Target::Helper(id, _) => {
+                dynasm!(self.asm.code ; .arch x64 ; mov rdi, r15);
+                self.load(gpr::RAX, gpr::R15, context::HELPERS);
+                self.group5(2, based(gpr::RAX, i32::from(id) * 8));
+            }
         }
         self.code.calls.push((self.asm.at(), i.pos));
         if let Target::Helper(_, true) = info.target {
@@ -885,17 +883,15 @@ impl Emitter<'_> {
                 let label = self.label();
                 let target = RelocTarget::ReferenceAdapter(ty);
                 self.cold.push(Cold::Adapter { label, back: None, target, pos: i.pos });
-                dynasm!(self.asm.code ; .arch x64 ; cmp [rax + func_ref::CONTEXT as i32], r15);
+                let context = based(gpr::RAX, func_ref::CONTEXT as i32);
+                self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
             }
             _ => {}
         }
         self.epilogue(true);
-        dynasm!(self.asm.code
-            ; .arch x64
-            ; mov rax, [rax + func_ref::NATIVE as i32]
-            ; jmp QWORD [rax]
-        );
+        self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
+        self.group5(4, based(gpr::RAX, 0));
     }
 
     // ---- sequences
@@ -1229,6 +1225,11 @@ fn place_consts(consts: &[(u128, u8)], bytes: &mut Vec<u8>) -> Vec<u32> {
         }
     }
     places
+}
+
+/// Memory at a register plus a displacement.
+fn based(base: u8, disp: i32) -> Rm {
+    Rm::Mem { base: Base::Reg(base), index: None, disp, segment: Segment::No }
 }
 
 fn trap_code(trap: u8) -> TrapCode {

@@ -26,13 +26,22 @@ pub mod gpr {
 /// The vector register that emission may use between instructions and within sequences.
 pub const SCRATCH: u8 = 15;
 
-/// The registers as the allocator sees them: all but rsp, r14 (memory base) and r15 (context); xmm15 is scratch.
-pub const REGS: RegInfo = RegInfo {
-    int: 0x3fff & !(1 << gpr::RSP),
+/// The registers as the allocator sees them: all but rsp and r15 (context); xmm15 is scratch. r14 is among them only where the segment
+/// holds the base of memory 0: see [`regs`].
+const REGS: RegInfo = RegInfo {
+    int: 0x7fff & !(1 << gpr::RSP),
     vec: 0x7fff << 16,
-    callee_saved: 1 << gpr::RBX | 1 << gpr::RBP | 1 << gpr::R12 | 1 << gpr::R13,
+    callee_saved: CALLEE_SAVED,
     scratch_vec: crate::regalloc::PReg(16 + SCRATCH),
 };
+
+/// Registers that functions keep.
+pub const CALLEE_SAVED: u32 = 1 << gpr::RBX | 1 << gpr::RBP | 1 << gpr::R12 | 1 << gpr::R13 | 1 << gpr::R14;
+
+/// The registers that a function may use.
+pub const fn regs(segment: bool) -> RegInfo {
+    RegInfo { int: if segment { REGS.int } else { REGS.int & !(1 << gpr::R14) }, ..REGS }
+}
 
 /// Registers that a call of a function does not keep.
 pub const CALL_CLOBBERS: u32 = (REGS.int & !REGS.callee_saved) | REGS.vec;

@@ -259,6 +259,12 @@ impl<'a> Lower<'a> {
                 let bits = self.f.vectors[i.imm as usize];
                 self.vector_const(bits)
             }
+            Op::MemBase if self.segment => {
+                let d = self.temp(Type::I64);
+                let at = Addr::of(Mem::Context, wasm::layout::context::MEM0_BASE as i32);
+                self.emit_rm(MInst::new(MOp::MovRm).enc(enc::MOV.wide()), &[def(d)], RmOp::Mem(at));
+                d
+            }
             Op::Ctx | Op::MemBase => {
                 let d = self.temp(Type::I64);
                 let mem = if i.op == Op::Ctx { Mem::Context } else { Mem::Memory0 };

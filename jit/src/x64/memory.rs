@@ -50,7 +50,7 @@ impl Lower<'_> {
             a.pos = i.pos;
             return a;
         }
-        let mut a = self.sum(i.args[0], i.imm + extra);
+        let mut a = self.pointer(i.args[0], i.imm + extra);
         if i.op == Op::FLoad {
             a.trap = i.aux + 1;
             a.pos = i.pos;
@@ -58,17 +58,43 @@ impl Lower<'_> {
         a
     }
 
+    /// A pointer plus a displacement; the base of memory 0 is the segment's if it is in one.
+    fn pointer(&mut self, p: Value, disp: i64) -> Addr {
+        let i = *self.f.inst(p);
+        let is_base = |v: Value| self.f.inst(v).op == Op::MemBase;
+        if self.segment && i.op == Op::Add && !self.is_wanted(p) {
+            let rest = match (is_base(i.args[0]), is_base(i.args[1])) {
+                (true, _) => Some(i.args[1]),
+                (_, true) => Some(i.args[0]),
+                _ => None,
+            };
+            if let Some(rest) = rest {
+                return Addr { segment: Segment::Gs, ..self.sum(rest, disp) };
+            }
+        }
+        self.sum(p, disp)
+    }
+
+    /// Where guarded memory 0 begins, further by a register.
+    fn in_memory0(&self, index: Option<VReg>, disp: i32) -> Addr {
+        match (self.segment, index) {
+            (false, None) => Addr::of(Mem::Memory0, disp),
+            (false, Some(r)) => Addr { index: Some(r), scale: 1, ..Addr::of(Mem::Memory0, disp) },
+            (true, None) => Addr { segment: Segment::Gs, ..Addr::of(Mem::Absolute, disp) },
+            (true, Some(r)) => Addr { segment: Segment::Gs, ..Addr::base(r, disp) },
+        }
+    }
+
     /// Guarded memory 0 at an i32 index plus an offset of up to 32 bits.
     fn guarded(&mut self, index: Value, offset: i64) -> Addr {
         if let Some(c) = self.f.as_iconst(index) {
             let at = i64::from(c as u32) + offset;
             if let Ok(disp) = i32::try_from(at) {
-                // The register form is the shorter one here.
-                return Addr::of(Mem::Memory0, disp);
+                return self.in_memory0(None, disp);
             }
             let t = self.temp(Type::I64);
             self.load_const(t, Type::I64, at);
-            return Addr { index: Some(t), scale: 1, ..Addr::of(Mem::Memory0, 0) };
+            return self.in_memory0(Some(t), 0);
         }
         let parts = matches!(self.f.inst(index).op, Op::Add | Op::Shl);
         if self.segment && offset == 0 && parts && !self.is_wanted(index) {
@@ -77,13 +103,13 @@ impl Lower<'_> {
         }
         let r = self.reg(index);
         if let Ok(disp) = i32::try_from(offset) {
-            return Addr { index: Some(r), scale: 1, ..Addr::of(Mem::Memory0, disp) };
+            return self.in_memory0(Some(r), disp);
         }
         let (t, u) = (self.temp(Type::I64), self.temp(Type::I64));
         self.load_const(t, Type::I64, offset);
         let sum = Addr { index: Some(r), scale: 1, ..Addr::base(t, 0) };
         self.emit_rm(MInst::new(MOp::Lea), &[def(u)], RmOp::Mem(sum));
-        Addr { index: Some(u), scale: 1, ..Addr::of(Mem::Memory0, 0) }
+        self.in_memory0(Some(u), 0)
     }
 
     /// A sum of pointers and integers as an address: constants, one shifted part and two registers at most. Also for `lea` of i32.
@@ -141,7 +167,7 @@ impl Lower<'_> {
         for (v, scale) in parts.into_iter().flatten() {
             match self.f.inst(v).op {
                 Op::Ctx if scale == 1 && a.mem == Mem::Absolute => a.mem = Mem::Context,
-                Op::MemBase if scale == 1 && a.mem == Mem::Absolute => a.mem = Mem::Memory0,
+                Op::MemBase if scale == 1 && a.mem == Mem::Absolute && !self.segment => a.mem = Mem::Memory0,
                 _ => {
                     let r = self.reg_for(v);
                     if scale == 1 && a.mem == Mem::Absolute {
@@ -334,7 +360,7 @@ impl Lower<'_> {
 
     fn atomic_address(&mut self, v: Value) -> Addr {
         let i = *self.f.inst(v);
-        let mut a = self.sum(i.args[0], i.imm);
+        let mut a = self.pointer(i.args[0], i.imm);
         a.trap = TrapCode::MemoryOutOfBounds as u8 + 1;
         a.pos = i.pos;
         a

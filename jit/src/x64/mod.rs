@@ -14,6 +14,6 @@ mod shrink;
 mod simd;
 
 pub use emit::emit;
-pub use inst::{MInst, MOp, REGS};
+pub use inst::{MInst, MOp, regs};
 pub use list::list;
 pub use lower::{Lowered, lower};

@@ -1,7 +1,7 @@
 //! Random structured programs, run by the interpreter and by a walk over their tree.
 //!
-//! In: seeds (`VM_FUZZ_PROGRAMS` raises their number, `VM_FUZZ_SEED` picks one). Out: equal results, traps, memories and
-//! globals, in every configuration.
+//! In: seeds (`VM_FUZZ_PROGRAMS` raises their number, `VM_FUZZ_SEED` picks one or a range, `VM_FUZZ_TRACE` names each before
+//! it runs). Out: equal results, traps, memories and globals, in every configuration.
 
 mod ast;
 mod emit;
@@ -126,6 +126,9 @@ fn programs_do_what_their_trees_say() {
         let total = seeds.end - seeds.start;
         let (mut compared, mut returned) = (0u64, 0u64);
         for seed in seeds {
+            if std::env::var_os("VM_FUZZ_TRACE").is_some() {
+                println!("seed {seed}");
+            }
             let program = generate::program(seed);
             let expected = expectations(&program, seed);
             compared += u64::from(!expected.is_empty());

@@ -120,11 +120,13 @@ pub(crate) fn count(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
-/// The seeds to run: all below the count of `variable`, or only `VM_FUZZ_SEED`.
+/// The seeds to run: all below the count of `variable`, or those of `VM_FUZZ_SEED`, which is one seed or `first..end`.
 pub(crate) fn seeds(variable: &str, default: u64) -> std::ops::Range<u64> {
-    match std::env::var("VM_FUZZ_SEED").ok().and_then(|v| v.parse::<u64>().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..count(variable, default),
+    let Ok(chosen) = std::env::var("VM_FUZZ_SEED") else { return 0..count(variable, default) };
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|e| panic!("VM_FUZZ_SEED={chosen}: {e}"));
+    match chosen.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => number(&chosen)..number(&chosen) + 1,
     }
 }
 
