@@ -389,6 +389,14 @@ fn layout(f: &Func, cfg: &Cfg) -> (Vec<Block>, usize) {
         }
         if l == NONE { top.push(Item::Block(b)) } else { inside[l as usize].push(Item::Block(b)) }
     }
+    for (l, items) in inside.iter_mut().enumerate() {
+        let header = cfg.loops[l].header;
+        if let Some(Item::Block(last)) = items.last()
+            && falls_into(f, *last, header)
+        {
+            items.rotate_right(1);
+        }
+    }
     let cold = cold_blocks(f, cfg);
     let (mut hot_order, mut cold_order) = (Vec::with_capacity(cfg.rpo.len()), Vec::new());
     let mut stack = vec![top.into_iter()];
@@ -410,6 +418,17 @@ fn layout(f: &Func, cfg: &Cfg) -> (Vec<Block>, usize) {
     let count = cold_order.len();
     hot_order.append(&mut cold_order);
     (hot_order, count)
+}
+
+/// Whether the last block of a loop is better put before its header: it only goes back there, and is either what the
+/// header's own branch leads to (the test is then at the bottom) or reached by several jumps anyway.
+fn falls_into(f: &Func, last: Block, header: Block) -> bool {
+    let back = f.terminator(last).is_some_and(|t| f.inst(t).op == Op::Jump && f.inst(t).idx == header.0);
+    let preds = &f.blocks[last.index()].preds;
+    back && last != header
+        && header != Func::ENTRY
+        && f.blocks[last.index()].insts.len() > 1
+        && (preds.len() > 1 || preds[..] == [header])
 }
 
 /// Blocks marked as cold, all they dominate, and those that lead nowhere else.

@@ -252,7 +252,7 @@ fn tail_calls_between_tiers_take_no_stack() {
         (func (export "run") (param i32) (result i32) (i32.add (call $even (local.get 0)) (call $odd (local.get 0)))))"#
     );
     for execution in ALL {
-        let (mut store, i) = instance(&engine(execution, |c| drop(c.max_stack(64 << 10))), &text);
+        let (mut store, i) = instance(&engine(execution, |c| _ = c.max_stack(64 << 10)), &text);
         let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
         for n in [1_000_000, 3, 1_000_001] {
             assert_eq!(run.call(&mut store, n).expect("it returns"), 1, "{execution:?}");
@@ -287,7 +287,7 @@ fn stacks_are_exhausted_in_any_mixture() {
         let text = format!("(module {IMPORTS} {recursion})");
         for execution in ALL {
             for stack in [64 << 10, 1 << 20] {
-                let (mut store, i) = instance(&engine(execution, |c| drop(c.max_stack(stack))), &text);
+                let (mut store, i) = instance(&engine(execution, |c| _ = c.max_stack(stack)), &text);
                 let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
                 for _ in 0..3 {
                     let error = run.call(&mut store, 1).expect_err("it never ends");

@@ -392,6 +392,7 @@ impl Emitter<'_> {
                 self.may_fault(i);
                 self.alu_imm(i.size, 7, rm, i.imm as i32);
             }
+            MOp::Test if self.flags_are_set(i) => {}
             MOp::Test => self.asm.legacy(Enc::new(0, 0, 0x85).w(wide), self.r(1), Rm::Reg(self.r(0)), false, 0),
             MOp::TestImm => self.test_imm(i),
             MOp::BtImm => {
@@ -571,6 +572,24 @@ impl Emitter<'_> {
             MOp::Jcc => self.branch(i.cc),
             MOp::JmpTable => self.jmp_table(i),
         }
+    }
+
+    /// Whether a test of a register against itself can be left out: the instruction before has just computed that register, the flags
+    /// with it, and only zero and sign are asked for.
+    fn flags_are_set(&self, i: &MInst) -> bool {
+        let start = self.l.input.blocks[self.block].insts.start as usize;
+        if self.at <= start || self.r(0) != self.r(1) {
+            return false;
+        }
+        let before = &self.l.insts[self.at - 1];
+        let sets = matches!(before.op, MOp::Alu | MOp::AluImm) && before.size == i.size;
+        let moved = self.out.moves.binary_search_by_key(&(self.at as u32), |m| m.inst).is_ok();
+        let result = self.out.allocs[self.l.input.operand_start[self.at - 1] as usize];
+        let asked = self.l.insts.get(self.at + 1).is_some_and(|next| {
+            matches!(next.op, MOp::Jcc | MOp::TrapCc | MOp::Setcc | MOp::Cmov)
+                && matches!(next.cc, cc::E | cc::NE | cc::S | cc::NS)
+        });
+        sets && !moved && asked && self.alloc(0) == result
     }
 
     /// The immediate byte of a vector instruction.

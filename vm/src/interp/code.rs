@@ -16,6 +16,7 @@ use crate::native::code::NativeCode;
 use crate::native::enter::NativeEntry;
 use crate::tier::heat::FuncHeat;
 use jit::Entry;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -72,6 +73,8 @@ pub(crate) struct FuncCode {
 pub(crate) struct Loop {
     /// Index of its first instruction.
     pub(crate) inst: u32,
+    /// Index of the instruction behind its last.
+    end: u32,
     /// Offset of its operator in the module.
     pub(crate) offset: u32,
     /// How often it was seen running.
@@ -85,9 +88,10 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(inst: u32, offset: u32) -> Loop {
+    pub(crate) fn new(inst: u32, end: u32, offset: u32) -> Loop {
         Loop {
             inst,
+            end,
             offset,
             heat: AtomicU32::default(),
             late: AtomicU8::default(),
@@ -179,20 +183,23 @@ impl ModuleCode {
         self.cells.len()
     }
 
-    /// The function that contains an instruction of register code, and the loop that begins with it. Of several that do so,
-    /// the innermost: control falls through the others' beginnings.
-    pub(crate) fn place(&self, ip: *const Inst) -> Option<(u32, Option<&Loop>)> {
+    /// The function that contains an instruction of register code, and the loops around it, inner ones last. The last one
+    /// begins with the instruction if any does; of several that do so it is the innermost, since control falls through the
+    /// others' beginnings.
+    pub(crate) fn place(&self, ip: *const Inst) -> Option<(u32, SmallVec<[&Loop; 4]>, bool)> {
         let translated = self.lock();
         let (start, f) = translated.range(..=ip as usize).next_back()?;
         let inst = (ip as usize - start) / size_of::<Inst>();
         if inst >= f.insts.len() {
             return None;
         }
-        let i = f.loops.partition_point(|l| l.inst as usize <= inst).checked_sub(1);
-        let found = i.map(|i| &raw const f.loops[i]);
+        let inst = inst as u32;
+        let begun = &f.loops[..f.loops.partition_point(|l| l.inst <= inst)];
         // SAFETY: code is freed with its module, which outlives this borrow.
-        let found = found.map(|l| unsafe { &*l }).filter(|l| l.inst as usize == inst);
-        Some((f.func, found))
+        let around = begun.iter().filter(|l| inst < l.end).map(|l| unsafe { &*std::ptr::from_ref(l) });
+        let around: SmallVec<[&Loop; 4]> = around.collect();
+        let header = around.last().is_some_and(|l| l.inst == inst);
+        Some((f.func, around, header))
     }
 
     /// The function that contains an instruction, and the instruction's index in its code.

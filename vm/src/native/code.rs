@@ -24,8 +24,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasm::TypeId;
 
-/// Functions begin at multiples of this.
-const ALIGN: usize = 32;
+/// Functions begin at multiples of this, whole cache lines: a small recursive function across two cost a sixth of its speed.
+const ALIGN: usize = 64;
+/// Adapters and stubs do so at multiples of this.
+const ADAPTER_ALIGN: usize = 16;
 /// Bytes of a stub.
 const STUB: usize = 16;
 /// Relative calls must reach from one end of the code memory to the other.
@@ -103,7 +105,7 @@ impl NativeCode {
         let Some(space) = lock.as_mut() else { return Ok(Vec::new()) };
         let mut placed = Vec::with_capacity(batch.len());
         for c in &batch {
-            let at = space.place(c.code.bytes.len())?;
+            let at = space.place(c.code.bytes.len(), ALIGN)?;
             if c.entry == Entry::Function {
                 space.funcs[c.own_func as usize] = at as u32;
             }
@@ -196,8 +198,8 @@ impl Space {
     }
 
     /// Takes room for code.
-    fn place(&mut self, len: usize) -> Result<usize> {
-        let at = self.used.next_multiple_of(ALIGN);
+    fn place(&mut self, len: usize, align: usize) -> Result<usize> {
+        let at = self.used.next_multiple_of(align);
         if at + len > self.memory.len() {
             return Err(Error::limit("the module's memory for compiled code is full"));
         }
@@ -222,7 +224,7 @@ impl Space {
             Adapter::ExitOwn(t) => (adapter::exit_adapter(&ty(t), Exit::Own), Piece::Adapter),
             Adapter::ExitReference(t) => (adapter::exit_adapter(&ty(t), Exit::Reference), Piece::Adapter),
         };
-        let at = self.place(code.bytes.len())?;
+        let at = self.place(code.bytes.len(), ADAPTER_ALIGN)?;
         self.pending.push((at, code.bytes.clone()));
         self.pieces.push((at, Placed::new(piece, code)));
         self.adapters.insert(which, at as u32);
@@ -234,7 +236,7 @@ impl Space {
         if let Some(&at) = self.stubs.get(&own_func) {
             return Ok(at);
         }
-        let at = self.place(STUB)?;
+        let at = self.place(STUB, ADAPTER_ALIGN)?;
         let cell = &raw const cells[own_func as usize] as u64;
         let mut bytes = vec![0x48, 0xb8];
         bytes.extend(cell.to_le_bytes());

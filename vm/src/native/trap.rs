@@ -91,11 +91,10 @@ fn cause(store: &StoreOpaque, code: &Placed, at: u32) -> Option<(TrapCode, Optio
         return Some((TrapCode::CallStackExhausted, code.near(at)));
     }
     let (trap, wasm) = code.trap(at)?;
+    // SAFETY: memories live as long as the store.
+    let reserved = || store.vm.guarded.iter().any(|m| unsafe { (**m).reserves(fault.address) });
     let expected = match trap {
-        // SAFETY: memories live as long as the store.
-        TrapCode::MemoryOutOfBounds if memory => {
-            store.vm.guarded.iter().any(|m| unsafe { (**m).reserves(fault.address) })
-        }
+        TrapCode::MemoryOutOfBounds if memory => reserved(),
         _ if memory => fault.address < NULL_PAGES,
         _ => true,
     };

@@ -23,7 +23,7 @@ fn address(m: *mut LinearMemory, at: u64, len: u64) -> Trapping<*mut u8> {
 
 /// An aligned cell of so many bytes within the memory.
 pub(crate) fn atomic_address(m: *mut LinearMemory, at: u64, width: u64) -> Trapping<*mut u8> {
-    if at % width != 0 {
+    if !at.is_multiple_of(width) {
         return Err(TrapKind::UnalignedAtomic);
     }
     address(m, at, width)

@@ -246,6 +246,8 @@ mod imp {
         native_trap = sym crate::native::trap::native_trap,
     );
 
+    // Only pointers are passed on.
+    #[allow(improper_ctypes)]
     unsafe extern "C" {
         fn vm_native_enter(
             slots: *mut Slot,

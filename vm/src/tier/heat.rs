@@ -7,6 +7,7 @@
 //! on after it has been compiled, which then come from frames older than its code.
 
 use super::queue::{Job, State};
+use crate::config::Config;
 use crate::instance::InstanceData;
 use crate::interp::code::{Inst, Loop, ModuleCode};
 use crate::native::enter::NativeEntry;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 const REFUSED_FACTOR: i64 = 16;
 /// Samples of a loop in a compiled function after which the loop is compiled as well.
 const LATE: u8 = 2;
+/// Samples after which a loop counts as iterating.
+const ITERATES: u32 = 2;
 
 /// What is known of one function.
 #[derive(Default)]
@@ -49,18 +52,20 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
     let module = &d.module;
     let code = module.code(guarded);
     let none = Sample { native: std::ptr::null(), budget };
-    let Some((own_func, at)) = code.place(ip) else { return none };
+    let Some((own_func, loops, header)) = code.place(ip) else { return none };
     let heat = &code.heat()[own_func as usize];
     let samples = heat.samples.fetch_add(1, Ordering::Relaxed) + 1;
     let config = module.inner.engine.config();
     let job = |entry| Job::new(module, guarded, own_func, entry);
     let queue = module.inner.engine.queue();
+    let at = if header { loops.last().copied() } else { None };
     match at {
         None => {
             heat.entries.fetch_add(1, Ordering::Relaxed);
         }
         Some(l) => {
-            if wants_loop(heat, l, config.threshold, config.samples()) {
+            l.heat.fetch_add(1, Ordering::Relaxed);
+            if let Some(l) = wanted_loop(heat, samples, &loops, config) {
                 queue.request(job(Entry::Loop(l.offset)), &l.state, config);
             }
         }
@@ -73,15 +78,22 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
     Sample { native, budget: if refused { budget * REFUSED_FACTOR } else { budget } }
 }
 
-/// Whether the rest of a function is to be compiled from a loop on, one of whose back edges has been seen.
-fn wants_loop(heat: &FuncHeat, l: &Loop, threshold: u32, enough: u32) -> bool {
-    let samples = l.heat.fetch_add(1, Ordering::Relaxed) + 1;
-    match State::of(&heat.state) {
-        _ if threshold == 0 => true,
+/// The loop from which on the rest of a function is to be compiled now, if one of its back edges is not the first to be seen:
+/// the outermost that is seen iterating, because code that is entered there is as good as the function's own.
+fn wanted_loop<'a>(heat: &FuncHeat, samples: u32, loops: &[&'a Loop], config: &Config) -> Option<&'a Loop> {
+    let innermost = loops.last()?;
+    let wanted = match State::of(&heat.state) {
+        _ if config.threshold == 0 => return Some(innermost),
         State::Refused => false,
-        State::Done => l.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE,
-        State::Cold | State::Queued => samples >= enough && heat.entries.load(Ordering::Relaxed) == 0,
+        State::Done => innermost.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE,
+        State::Cold | State::Queued => samples >= config.samples() && heat.entries.load(Ordering::Relaxed) == 0,
+    };
+    // A loop that has been asked for will do.
+    if !wanted || loops.iter().any(|l| State::of(&l.state) != State::Cold) {
+        return None;
     }
+    let iterates = |l: &&&Loop| l.heat.load(Ordering::Relaxed) >= ITERATES;
+    loops.iter().find(iterates).or(loops.last()).copied()
 }
 
 impl ModuleCode {

@@ -24,8 +24,17 @@ pub(super) struct Needs {
 pub(super) struct Finished {
     pub(super) code: Vec<Emitted>,
     pub(super) tries: Vec<TryRange>,
-    /// Loops at which the frame may be replaced: index of the first instruction, offset of the operator in the module.
-    pub(super) loops: Vec<(u32, u32)>,
+    /// Loops at which the frame may be replaced.
+    pub(super) loops: Vec<LoopRange>,
+}
+
+/// Where a loop lies: its first instruction and the one behind its last, and the offset of its operator in the module.
+#[derive(Clone, Copy)]
+pub(super) struct LoopRange {
+    pub(super) start: u32,
+    /// Zero while the loop is open.
+    pub(super) end: u32,
+    pub(super) offset: u32,
 }
 
 /// An instruction before its handler is looked up, or a data word (`op` is `None`).
@@ -145,8 +154,8 @@ pub(super) struct Builder<'m> {
     /// Finished `try` blocks, inner ones first.
     pub(super) tries: Vec<TryRange>,
     pub(super) try_ids: u32,
-    /// Index of the first instruction of each loop and offset of its operator in the module, in order.
-    pub(super) loops: Vec<(u32, u32)>,
+    /// The loops, in the order in which they begin.
+    pub(super) loops: Vec<LoopRange>,
     /// Offset in the module of the present operator.
     pub(super) offset: u32,
 }

@@ -1,6 +1,6 @@
 //! Blocks, branches, calls and returns.
 
-use super::builder::{Builder, Entry, Loc, Operand, class_of, class_of_parsed, slots_of};
+use super::builder::{Builder, Entry, Loc, LoopRange, Operand, class_of, class_of_parsed, slots_of};
 use crate::interp::dispatch::Class;
 use crate::interp::exec::exception::{Clause, Reference, TryRange};
 use crate::interp::isa::ops::COMPARISONS;
@@ -109,7 +109,7 @@ impl Builder<'_> {
         self.place_label();
         // With fuel the label is followed by its charge, which every iteration pays.
         let start = self.label;
-        self.loops.push((start as u32, self.offset));
+        self.loops.push(LoopRange { start: start as u32, end: 0, offset: self.offset });
         self.open(Kind::Loop(start), ty);
     }
 
@@ -171,6 +171,11 @@ impl Builder<'_> {
         }
         if frame.kind == Kind::Dead {
             return;
+        }
+        if let Kind::Loop(_) = frame.kind
+            && let Some(open) = self.loops.iter_mut().rfind(|l| l.end == 0)
+        {
+            open.end = self.code.len() as u32;
         }
         if let Kind::If(Some(at)) = frame.kind {
             // Without `else` the parameters are the results, and lie where results belong.

@@ -18,7 +18,7 @@ use super::exec::exception::TryRange;
 use super::isa::Shape;
 use crate::error::{Error, ModuleError, Result};
 use crate::module::Module;
-use builder::{Builder, Emitted, Needs};
+use builder::{Builder, Emitted, LoopRange, Needs};
 use std::fmt::Write;
 use wasmparser::{FuncValidatorAllocations, Operator};
 
@@ -26,8 +26,8 @@ use wasmparser::{FuncValidatorAllocations, Operator};
 struct Translated {
     code: Vec<Emitted>,
     tries: Vec<TryRange>,
-    /// Loops at which compiled code can take over: index of the first instruction, offset of the operator in the module.
-    loops: Vec<(u32, u32)>,
+    /// Loops at which compiled code can take over.
+    loops: Vec<LoopRange>,
     /// Index of the first instruction and offset in the module, per operator that emitted any.
     offsets: Vec<(u32, u32)>,
 }
@@ -40,7 +40,7 @@ pub(crate) fn translate_and_publish(module: &Module, own_func: u32, guarded: boo
     let translated = translate(module, own_func, guarded, false)?;
     let insts = translated.code.iter().map(Emitted::encode).collect();
     let tries = translated.tries.into();
-    let loops = translated.loops.into_iter().map(|(inst, offset)| Loop::new(inst, offset)).collect();
+    let loops = translated.loops.iter().map(|l| Loop::new(l.start, l.end, l.offset)).collect();
     Ok(module.code(guarded).publish(FuncCode { func: own_func, insts, tries, loops }))
 }
 
