@@ -23,6 +23,11 @@
 //!
 //! **Traps** are faults at known places: a guard page, `ud2`, `div`. [`crate::Code::traps`] has the kind of each.
 //!
+//! **Exceptions** that a frame of compiled code lets through are traps like others. The runtime looks for a caller in whose
+//! [`crate::Code::catches`] the call is: that one goes on behind the call, with the registers that calls keep restored by
+//! [`crate::Code::saved`] of the frames in between, and the exception in `VmContext::exception`. Code looks there after each
+//! such call, resets it, and tries its clauses; the results of the call mean nothing then.
+//!
 //! **Stack.** A function that calls helpers, or has a frame larger than [`MAX_UNCHECKED_FRAME`], compares `rsp` less its frame with
 //! `VmStore::native_limit` first. All others rely on the guard pages under the native stack.
 
@@ -192,6 +197,14 @@ helpers! {
     Throw(1) -> Fallible;
     /// Exception reference (0 traps). Always fails.
     ThrowRef(1) -> Fallible;
+    /// Tag, values as for `Throw`; answers the reference to the new exception.
+    MakeException(1) -> Fallible;
+    /// Exception reference, tag; answers 1 if the exception is of that tag, else 0.
+    ExceptionIs(2) -> Value;
+    /// Exception reference, number of a slot; answers what the slot of its values holds.
+    ExceptionValue(2) -> Value;
+    /// Exception reference, and 1 if a clause hands it out: the exception has been caught, and is over in case of 0.
+    ExceptionCaught(2) -> Nothing;
     /// For adapters: native cell's address, address of the slots. Calls an own function in the interpreter.
     CallOwn(2) -> Fallible;
     /// For adapters: `VmFuncRef`, address of the slots. Calls a host function or one of another instance.

@@ -117,6 +117,8 @@ pub struct Code {
     pub code_len: u32,
     /// Distance from `rsp` to the return address in the body.
     pub frame_size: u32,
+    /// The registers that the prologue pushes, a bit each, in the order of their numbers and right below the return address.
+    pub saved: u32,
     /// How that distance grows in the prologue: from that offset on it is that many bytes. The first entry is `(0, 0)`, the last
     /// one `(end of the prologue, frame_size)`.
     pub prologue: Vec<(u32, u32)>,
@@ -126,6 +128,8 @@ pub struct Code {
     pub traps: Vec<TrapSite>,
     /// Sorted: offset of the return address of each call, and offset in the module of the instruction that calls.
     pub calls: Vec<(u32, u32)>,
+    /// Sorted: offset of the return address of each call behind which exceptions are caught.
+    pub catches: Vec<u32>,
     /// What it cost.
     pub stats: CodeStats,
 }

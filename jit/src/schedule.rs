@@ -12,6 +12,7 @@ use crate::ir::{Block, Func, Op, Type, Value};
 /// What scheduling found out.
 #[derive(Debug, Default)]
 pub struct Schedule {
+    /// Order, dominators and loops.
     pub cfg: Cfg,
     /// Reachable blocks in layout order.
     pub layout: Vec<Block>,

@@ -305,6 +305,7 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
             args: store.native_stack.as_ref().map_or(std::ptr::null_mut(), |s| s.args()),
             interrupt: &raw const store.vm.interrupt.poll,
             native_cells: module.code(guarded).native.cells(),
+            exception: 0,
             own_globals: Default::default(),
         },
         module: module.clone(),

@@ -252,7 +252,9 @@ fn compare(everything: bool, variable: &str, default: u64) {
             assert!(accepted, "seed {seed}: a valid module is refused: {first:?}");
         }
         for mode in &modes[1..] {
-            let Some(other) = run(mode, &bytes, seed) else { continue };
+            let other = run(mode, &bytes, seed);
+            mode.assert_compiler_is_well(&format!("seed {seed}"));
+            let Some(other) = other else { continue };
             for (i, (a, b)) in first.iter().zip(&other).enumerate() {
                 assert_eq!(a, b, "seed {seed}, {} differs from {} at line {i} of {first:?}", mode.name, modes[0].name);
             }

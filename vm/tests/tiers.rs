@@ -1,6 +1,6 @@
 //! The border between compiled code and everything else: calls, traps, exceptions, panics, stacks, interruption.
 //!
-//! In: modules whose functions are compiled, except those with exception handling, which stay in the interpreter. Out: the
+//! In: modules whose functions are compiled, except those with a legacy `try`, which stay in the interpreter. Out: the
 //! same results, traps and backtraces as from the interpreter alone.
 
 mod support;
@@ -57,8 +57,9 @@ fn chain(end: &str) -> String {
         r#"(module {IMPORTS}
         (func $end (param i32) (result i32) (local i64 v128 i32) {end})
         (func $interpreted (param i32) (result i32)
-          (block $h (result i32 i64) (try_table (catch $never $h)
-            (return (i32.add (i32.const 1) (call $middle (i32.sub (local.get 0) (i32.const 1)))))) unreachable) drop)
+          try (result i32)
+          (i32.add (i32.const 1) (call $middle (i32.sub (local.get 0) (i32.const 1))))
+          catch $never drop end)
         (tag $never (param i32 i64))
         (func $middle (param i32) (result i32)
           (if (i32.eqz (local.get 0)) (then (return (call $end (local.get 0)))))
@@ -164,6 +165,171 @@ fn exceptions_pass_compiled_frames() {
     assert_eq!(all[0][..2], ["1100", "10"]);
     for (execution, outcomes) in ALL.iter().zip(&all) {
         assert_eq!(outcomes, &all[0], "{execution:?}");
+    }
+}
+
+/// Values of many kinds that are made of a parameter, are alive across a call, and are all looked at afterwards; `caught`
+/// is what a catch clause leads to behind the call.
+fn crowded(name: &str, call: &str, caught: bool) -> String {
+    let ints = (1..=14).map(|i| format!("(local.set {i} (i64.mul (i64.extend_i32_u (local.get 0)) (i64.const {i}7)))"));
+    let floats =
+        (15..=24).map(|i| format!("(local.set {i} (f64.add (f64.convert_i32_u (local.get 0)) (f64.const {i}.5)))"));
+    let set: String = ints.chain(floats).collect();
+    let sum: String = (1..=14)
+        .map(|i| format!("(i64.xor (i64.mul (i64.const 31)) (local.get {i}))"))
+        .chain((15..=24).map(|i| format!("(i64.xor (i64.mul (i64.const 31)) (i64.reinterpret_f64 (local.get {i})))")))
+        .collect();
+    let vector = "(i64.add (i64x2.extract_lane 1 (local.get 25)))";
+    let call = match caught {
+        true => format!(
+            "(block $out (block $h (result i32 i64) (try_table (catch $e $h)
+               (local.set 1 (i64.add (local.get 1) (i64.const 9)))
+               (local.set 26 {call}) (br $out)) unreachable)
+             (local.set 27) (local.set 26 (i32.add (i32.const 1000))))"
+        ),
+        false => format!("(local.set 26 {call})"),
+    };
+    format!(
+        "(func {name} (param i32) (result i32)
+          (local {} {} v128 i32 i64) {set}
+          (local.set 25 (i64x2.splat (i64.extend_i32_u (local.get 0))))
+          {call}
+          (i64.add (i64.extend_i32_u (local.get 26)) (local.get 27)) {sum} {vector}
+          (i32.wrap_i64))",
+        "i64 ".repeat(14),
+        "f64 ".repeat(10)
+    )
+}
+
+#[test]
+fn what_is_alive_where_an_exception_is_caught_is_kept() {
+    // Compiled, interpreted, host, compiled: each way down ends in a throw, or does not.
+    let functions = [
+        crowded("$catcher (export \"catcher\")", "(call $first (local.get 0))", true),
+        crowded("$first", "(call $interpreted (local.get 0))", false),
+        crowded("$run (export \"run\")", "(call_indirect (type $f) (local.get 0) (i32.const 1))", true),
+        crowded("$second", "(call $thrower (i32.sub (local.get 0) (i32.const 1)))", false),
+    ]
+    .concat();
+    let text = format!(
+        r#"(module {IMPORTS} {functions}
+        (tag $never)
+        (func $interpreted (param i32) (result i32)
+          try (result i32)
+          (if (result i32) (i32.and (local.get 0) (i32.const 1))
+            (then (call $back (local.get 0)))
+            (else (call $second (local.get 0))))
+          catch $never (i32.const 3) end)
+        (func $thrower (param i32) (result i32)
+          (if (i32.and (local.get 0) (i32.const 2)) (then (throw $e (local.get 0) (i64.const -5))))
+          (if (i32.and (local.get 0) (i32.const 8)) (then (return (call $catcher (i32.and (local.get 0) (i32.const 7))))))
+          (local.get 0))
+        (elem (i32.const 1) $second))"#
+    );
+    let mut all = Vec::new();
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), &text);
+        let f = i.get_typed_func::<i32, i32>(&mut store, "catcher").expect("exported");
+        let outcomes: Vec<_> = (0..48).map(|n| describe(f.call(&mut store, n % 16))).collect();
+        all.push(outcomes);
+    }
+    for (execution, outcomes) in ALL.iter().zip(&all) {
+        assert_eq!(outcomes, &all[0], "{execution:?}");
+    }
+}
+
+#[test]
+fn any_number_of_exceptions_is_thrown_and_caught() {
+    let text = format!(
+        r#"(module {IMPORTS}
+        (func $deep (param i32) (result i32)
+          (if (i32.eqz (local.get 0)) (then (throw $e (i32.const 3) (i64.const 4))))
+          (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+        (func (export "run") (param i32) (result i32)
+          (block $h (result i32 i64) (try_table (catch $e $h) (return (call $deep (local.get 0)))) unreachable)
+          (i32.add (i32.wrap_i64)))
+        ;; Thrown in the body, or by a callee; caught by the loop.
+        (func (export "local") (param i32) (result i32) (local i32)
+          (loop $l
+            (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+            (try_table (catch_all $l)
+              (if (i32.lt_u (local.get 1) (local.get 0)) (then (throw $e (local.get 1) (i64.const 0))))))
+          (local.get 1))
+        ;; A reference stays good when the exception is thrown again and caught without one.
+        (func (export "again") (param i32) (result i32) (local exnref i32)
+          (block $h (result i32 i64 exnref) (try_table (catch_ref $e $h) (throw $e (local.get 0) (i64.const 0))) unreachable)
+          (local.set 1) drop (local.set 2)
+          (loop $l
+            (block $h (result i32 i64) (try_table (catch $e $h) (throw_ref (local.get 1))) unreachable)
+            drop
+            (local.set 2 (i32.add (local.get 2)))
+            (br_if $l (i32.lt_u (local.get 2) (i32.const 1000))))
+          (local.get 2))
+        (func (export "callee") (param i32) (result i32) (local i32 i32)
+          (loop $l
+            (local.set 2 (i32.add (local.get 1) (local.get 2)))
+            (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+            (block $h (result i32 i64)
+              (try_table (catch $e $h)
+                (if (i32.lt_u (local.get 1) (local.get 0)) (then (drop (call $deep (i32.and (local.get 1) (i32.const 3)))))))
+              (return (local.get 2)))
+            drop drop (br $l))
+          (unreachable)))"#
+    );
+    // More than may be referred to at once.
+    let many = if cfg!(debug_assertions) { 30_000 } else { 2_200_000 };
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), &text);
+        let mut call = |name: &str, n: i32| {
+            let f = i.get_typed_func::<i32, i32>(&mut store, name).expect("exported");
+            describe(f.call(&mut store, n))
+        };
+        for _ in 0..4 {
+            assert_eq!(call("run", 5000), "7", "{execution:?}");
+        }
+        assert_eq!(call("again", 77), "1001", "{execution:?}");
+        assert_eq!(call("local", many), many.to_string(), "{execution:?}");
+        assert_eq!(call("callee", 20_000), (19_999 * 20_000 / 2).to_string(), "{execution:?}");
+    }
+}
+
+#[test]
+fn instances_have_their_memories_back_when_they_catch() {
+    let first = r#"(module
+        (import "b" "thrower" (func $thrower (param i32) (result i32)))
+        (import "t" "e" (tag $e (param i32)))
+        (memory 1)
+        (data (i32.const 100) "\2a")
+        (func $twice (param i32) (result i32)
+          (block $h (result i32) (try_table (catch $e $h) (return (call $thrower (local.get 0)))) unreachable)
+          (i32.add (i32.load (i32.const 100))))
+        (func (export "run") (param i32) (result i32)
+          (i32.add (call $twice (local.get 0)) (i32.mul (i32.const 1000) (i32.load (i32.const 100))))))"#;
+    let second = r#"(module
+        (import "t" "e" (tag $e (param i32)))
+        (memory 2)
+        (data (i32.const 100) "\01")
+        (func $throw (param i32) (result i32)
+          (if (local.get 0) (then (throw $e (i32.add (local.get 0) (i32.load (i32.const 100))))))
+          (i32.load (i32.const 100)))
+        (func (export "thrower") (param i32) (result i32) (i32.add (i32.const 7) (call $throw (local.get 0)))))"#;
+    let tags = r#"(module (tag (export "e") (param i32)))"#;
+    for execution in ALL {
+        let engine = engine(execution, |_| ());
+        let mut linker: Linker<u32> = Linker::new(&engine);
+        let mut store = Store::new(&engine, 0);
+        for (name, text) in [("t", tags), ("b", second)] {
+            let module = Module::new(&engine, text).expect("valid");
+            let i = linker.instantiate(&mut store, &module).expect("all is there");
+            linker.instance(&mut store, name, i).expect("new");
+        }
+        let module = Module::new(&engine, first).expect("valid");
+        let i = linker.instantiate(&mut store, &module).expect("all is there");
+        let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        for _ in 0..3 {
+            assert_eq!(describe(run.call(&mut store, 5)), "42048", "{execution:?}");
+            assert_eq!(describe(run.call(&mut store, 0)), "42008", "{execution:?}");
+        }
     }
 }
 

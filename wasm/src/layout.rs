@@ -30,8 +30,10 @@ pub mod context {
     pub const ARGS: usize = 72;
     /// Pointer to the store's interrupt flag, one byte, not zero when the guest shall look why.
     pub const INTERRUPT: usize = 80;
+    /// The reference to the exception that a call in compiled code has just ended with; 0 after any other end.
+    pub const EXCEPTION: usize = 96;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
-    pub const OWN_GLOBALS: usize = 96;
+    pub const OWN_GLOBALS: usize = 112;
     /// How many of the module's own globals (counted without imported ones) lie in the context.
     pub const INLINE_GLOBALS: usize = 8;
 }

@@ -76,6 +76,8 @@ pub(super) struct Builder<'a> {
     pub(super) stack: Vec<Value>,
     pub(super) control: Vec<Frame>,
     pub(super) spare: Vec<Frame>,
+    /// Indices of open frames with catch clauses.
+    pub(super) tries: Vec<usize>,
     /// Values that branches to labels take along.
     pub(super) snapshots: Vec<Value>,
     /// Number of branches noted in open frames.
@@ -128,6 +130,7 @@ impl<'a> Builder<'a> {
             stack: Vec::new(),
             control: Vec::new(),
             spare: Vec::new(),
+            tries: Vec::new(),
             snapshots: Vec::new(),
             noted: 0,
             dom,

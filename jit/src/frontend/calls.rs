@@ -1,9 +1,9 @@
-//! Calls, references, tables, globals, exceptions.
+//! Calls, references, tables, globals.
 
 use super::builder::Builder;
 use super::loads::Place;
 use super::prescan::class;
-use crate::abi::{ARG_AREA_STRIDE, Helper, TrapCode};
+use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ enum Callee {
     Any(Value),
 }
 
-fn func_of(ty: &SubType) -> Option<&FuncType> {
+pub(super) fn func_of(ty: &SubType) -> Option<&FuncType> {
     match &ty.composite {
         CompositeType::Func(f) => Some(f),
         _ => None,
@@ -28,7 +28,7 @@ fn func_of(ty: &SubType) -> Option<&FuncType> {
 }
 
 impl Builder<'_> {
-    fn call_type(&self, id: TypeId) -> Arc<SubType> {
+    pub(super) fn call_type(&self, id: TypeId) -> Arc<SubType> {
         self.env.types.get(id)
     }
 
@@ -52,16 +52,22 @@ impl Builder<'_> {
             return self.set_unreachable();
         }
         let first = ty.results.first().map_or(Type::Void, |&t| Type::of(t));
-        let v = self.variadic(call, first, idx, &args);
+        let args = self.f.list(&args);
+        let catches = self.is_caught();
+        let v = self.push(Inst { aux: u8::from(catches), idx, args, ..Inst::new(call, first) });
+        let mut results: SmallVec<[Value; 4]> = SmallVec::new();
         if first != Type::Void {
-            self.stack.push(v);
+            results.push(v);
         }
         for (i, &t) in ty.results.iter().enumerate().skip(1) {
             let args = [v, Value::NONE, Value::NONE];
-            let p = self.push(Inst { idx: i as u32, args, ..Inst::new(Op::Proj, Type::of(t)) });
-            self.stack.push(p);
+            results.push(self.push(Inst { idx: i as u32, args, ..Inst::new(Op::Proj, Type::of(t)) }));
         }
         self.clobber_all();
+        if catches {
+            self.catch_behind_call();
+        }
+        self.stack.extend(results);
     }
 
     pub(super) fn call(&mut self, func: u32, tail: bool) {
@@ -149,7 +155,7 @@ impl Builder<'_> {
         }
     }
 
-    fn wide(&mut self, v: Value) -> Value {
+    pub(super) fn wide(&mut self, v: Value) -> Value {
         if self.f.ty(v) == Type::I32 { self.un(Op::ExtU, Type::I64, v) } else { v }
     }
 
@@ -194,7 +200,7 @@ impl Builder<'_> {
         self.pointer_store(pointer, d, v, Alias::Table);
     }
 
-    fn pointer_store(&mut self, pointer: Value, d: i64, v: Value, alias: Alias) {
+    pub(super) fn pointer_store(&mut self, pointer: Value, d: i64, v: Value, alias: Alias) {
         self.push(Inst {
             idx: alias as u32,
             aux: MemKind::Whole as u8,
@@ -318,31 +324,5 @@ impl Builder<'_> {
         let v = self.pop();
         let (pointer, d) = self.global_pointer(global);
         self.pointer_store(pointer, d, v, Alias::Global);
-    }
-
-    // ---- exceptions
-
-    /// The values go to the argument area.
-    pub(super) fn throw(&mut self, tag: u32) {
-        let ty = self.call_type(self.module.tags[tag as usize]);
-        let n = func_of(&ty).map_or(0, |f| f.params.len());
-        let values = self.pop_n(n);
-        if n > 0 {
-            let ctx = self.ctx();
-            let area = self.constant_load(Type::I64, ctx, context::ARGS);
-            for (i, &v) in values.iter().enumerate() {
-                let v = self.wide(v);
-                self.pointer_store(area, i as i64 * i64::from(ARG_AREA_STRIDE), v, Alias::Other);
-            }
-        }
-        let tag = self.i64_const(i64::from(tag));
-        self.helper(Helper::Throw, &[tag]);
-        self.trap(TrapCode::Unreachable);
-    }
-
-    pub(super) fn throw_ref(&mut self) {
-        let v = self.pop();
-        self.helper(Helper::ThrowRef, &[v]);
-        self.trap(TrapCode::Unreachable);
     }
 }

@@ -4,6 +4,7 @@
 //! the structure and are needed behind it. Where the ways meet, only what differs becomes a parameter.
 
 use super::builder::Builder;
+use super::exceptions::Clause;
 use super::loads::{Loads, State};
 use super::prescan::class;
 use crate::ir::{Block, Inst, Op, Type, Value};
@@ -51,6 +52,8 @@ pub(super) struct Frame {
     pub(super) assigned: Vec<(u32, Value)>,
     /// Those of them that are needed at its end.
     pub(super) merged: Vec<(u32, Value)>,
+    /// Whether its end has a label in the interpreter, and so begins a new charge of fuel, though nothing here branches to it.
+    pub(super) labelled: bool,
     /// Block that dominates all ways to the end, and what is known of memory there.
     meeting: Option<(Block, State)>,
     /// Memory where it began.
@@ -61,6 +64,8 @@ pub(super) struct Frame {
     pub(super) carried: Vec<u32>,
     /// Of a rotated loop: how to repeat its header.
     pub(super) rotation: Option<super::rotate::Rotation>,
+    /// Of a `try_table`.
+    pub(super) clauses: Vec<Clause>,
 }
 
 impl Frame {
@@ -74,11 +79,13 @@ impl Frame {
             incoming: Vec::new(),
             assigned: Vec::new(),
             merged: Vec::new(),
+            labelled: false,
             meeting: None,
             state: State::default(),
             operands: SmallVec::new(),
             carried: Vec::new(),
             rotation: None,
+            clauses: Vec::new(),
         }
     }
 }
@@ -226,6 +233,8 @@ impl Builder<'_> {
                         self.reachable = false;
                     }
                     self.merge(last);
+                } else if self.reachable && self.control[last].labelled {
+                    self.new_segment();
                 }
             }
         }
@@ -240,6 +249,8 @@ impl Builder<'_> {
             self.in_frames[l as usize] = outer;
         }
         self.unpin_operands();
+        self.tries.pop_if(|&mut t| t == self.control.len());
+        frame.clauses.clear();
         if !self.reachable {
             self.stack.truncate(frame.height);
         }
@@ -253,6 +264,7 @@ impl Builder<'_> {
         frame.merged.clear();
         frame.carried.clear();
         frame.operands.clear();
+        frame.labelled = false;
         frame.meeting = None;
         frame.rotation = None;
         self.spare.push(frame);

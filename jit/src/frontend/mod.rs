@@ -7,12 +7,13 @@
 //! parameters for nothing else.
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
-//! loop, `operators` the rest with `memory`, `calls` and `vector`; `loads` is what is known of memory, `facts` of the
+//! loop, `operators` the rest with `memory`, `calls`, `exceptions` and `vector`; `loads` is what is known of memory, `facts` of the
 //! module as a whole.
 
 mod builder;
 mod calls;
 mod control;
+mod exceptions;
 mod facts;
 mod loads;
 mod memory;
@@ -85,6 +86,9 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         let mut height = 0;
         if b.osr.as_ref().is_some_and(|o| o.seeking) {
             height = validator.operand_stack_height();
+            if validator.get_control_frame(0).is_some_and(|f| !f.unreachable) {
+                b.seek_branches(&op);
+            }
             operands.clear();
             if b.osr.as_ref().is_some_and(|o| o.outer == b.pos) {
                 let types = (0..height as usize).rev().filter_map(|i| validator.get_operand_type(i).flatten());

@@ -52,6 +52,13 @@ impl<'a> Builder<'a> {
                     false => self.open_dead(),
                 }
             }
+            Operator::TryTable { try_table } => {
+                self.structure_count += 1;
+                match seeking {
+                    true => self.seek_try_table(try_table, height),
+                    false => self.open_dead(),
+                }
+            }
             Operator::Else => self.else_(),
             Operator::End => self.end(),
             _ => {}
@@ -75,6 +82,10 @@ impl<'a> Builder<'a> {
             Operator::Loop { blockty } => {
                 let index = self.count_loop();
                 self.loop_(*blockty, index);
+            }
+            Operator::TryTable { try_table } => {
+                self.structure_count += 1;
+                self.try_table(try_table);
             }
             Operator::Else => self.else_(),
             Operator::End => self.end(),

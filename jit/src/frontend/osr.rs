@@ -13,7 +13,7 @@ use crate::ir::{Alias, Block, Func, Inst, MemKind, Op, Type, Value};
 use smallvec::SmallVec;
 use wasm::layout::SLOT;
 use wasm::{FrameLayout, ValType};
-use wasmparser::BlockType;
+use wasmparser::{BlockType, Operator};
 
 /// An operand that is also a local.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,30 @@ fn slots_of(ty: Type) -> u32 {
 }
 
 impl Builder<'_> {
+    /// While the outermost loop is sought: notes the structures that an operator branches to the end of.
+    pub(super) fn seek_branches(&mut self, op: &Operator<'_>) {
+        let mut note = |depth: u32| {
+            let index = self.frame_index(depth);
+            self.control[index].labelled = true;
+        };
+        match op {
+            Operator::Br { relative_depth }
+            | Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth } => note(*relative_depth),
+            Operator::BrTable { targets } => {
+                targets.targets().map_while(Result::ok).for_each(&mut note);
+                note(targets.default());
+            }
+            Operator::TryTable { try_table } => {
+                try_table.catches.iter().map(super::exceptions::label_of).for_each(note)
+            }
+            // From the end of the first arm.
+            Operator::Else => note(0),
+            _ => {}
+        }
+    }
+
     /// While the outermost loop is sought: opens a structure that lies around the target, else one that is never entered.
     /// `height` is that of the operand stack, `others` how many operands the structure takes besides its parameters.
     pub(super) fn seek_structure(&mut self, ty: BlockType, height: u32, is_if: bool) {

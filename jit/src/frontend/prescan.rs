@@ -9,7 +9,8 @@
 //! between them: then until the end of the outermost such loop. "Dominates" is judged by structure: a set dominates what
 //! follows it in the same structure; what follows the structure only if no branch to the end came before it.
 
-use wasmparser::{Operator, OperatorsReader};
+use smallvec::SmallVec;
+use wasmparser::{Operator, OperatorsReader, TryTable};
 
 /// Classes of memory, as bits.
 pub(super) mod class {
@@ -36,7 +37,7 @@ pub(super) struct LoopFacts {
     pub(super) back_edges: u32,
     pub(super) last_back_edge: u32,
     /// Globals read first, as far as there is room.
-    pub(super) globals: smallvec::SmallVec<[u32; 4]>,
+    pub(super) globals: SmallVec<[u32; 4]>,
 }
 
 /// Where the loop to enter for on-stack replacement lies.
@@ -99,6 +100,8 @@ struct Structure {
     is_if: bool,
     /// Offset of the first branch to its end.
     first_branch: u32,
+    /// Depths (seen from outside) of the labels that exceptions thrown in it go to.
+    catches: SmallVec<[u32; 2]>,
     /// Definitions made in it: local, and what was there before.
     undo: Vec<(u32, Definition)>,
 }
@@ -146,6 +149,7 @@ impl Scanner {
             Operator::Block { .. } => self.begin(at, false, false),
             Operator::Loop { .. } => self.begin(at, true, false),
             Operator::If { .. } => self.begin(at, false, true),
+            Operator::TryTable { try_table } => self.try_table(try_table, at),
             Operator::Else => self.else_(at),
             Operator::End => self.end(at),
             Operator::Br { relative_depth }
@@ -205,7 +209,8 @@ impl Scanner {
             self.open_loops.push((index, Vec::new(), Vec::new()));
         }
         let undo = self.spare.pop().unwrap_or_default();
-        self.open.push(Structure { start: at, ordinal, loop_index, is_if, first_branch: u32::MAX, undo });
+        let catches = SmallVec::new();
+        self.open.push(Structure { start: at, ordinal, loop_index, is_if, first_branch: u32::MAX, catches, undo });
         if is_loop && self.target == Some(at) {
             let outer = self.open.iter().find(|s| s.loop_index.is_some());
             self.out.path = outer.map(|o| Path {
@@ -213,6 +218,16 @@ impl Scanner {
                 outer: o.start,
                 outer_index: o.loop_index.unwrap_or(0),
             });
+        }
+    }
+
+    /// Each call in the body may branch to the clauses' labels: as if it did from both ends, which are before and behind all.
+    fn try_table(&mut self, table: &TryTable, at: u32) {
+        let catches: SmallVec<[u32; 2]> = table.catches.iter().map(super::exceptions::label_of).collect();
+        catches.iter().for_each(|&d| self.branch(d, at));
+        self.begin(at, false, false);
+        if let Some(s) = self.open.last_mut() {
+            s.catches = catches;
         }
     }
 
@@ -226,6 +241,7 @@ impl Scanner {
 
     fn end(&mut self, at: u32) {
         let Some(mut s) = self.open.pop() else { return };
+        s.catches.iter().for_each(|&d| self.branch(d, at));
         self.out.ends[s.ordinal as usize] = at;
         let first = &mut self.out.first_parts[s.ordinal as usize];
         *first = if *first == 0 { at } else { *first };
@@ -396,10 +412,9 @@ macro_rules! define_is_atomic {
 }
 wasmparser::for_each_operator!(define_is_atomic);
 
-/// What an operator of exception handling is called.
+/// What an operator of the old exception handling is called.
 fn unsupported(op: &Operator<'_>) -> Option<&'static str> {
     match op {
-        Operator::TryTable { .. } => Some("try_table"),
         Operator::Try { .. } | Operator::Catch { .. } | Operator::CatchAll | Operator::Delegate { .. } => Some("try"),
         Operator::Rethrow { .. } => Some("rethrow"),
         _ => None,

@@ -7,6 +7,7 @@
 
 use super::builder::Builder;
 use super::control::Kind;
+use super::tables::{self, Numeric};
 use crate::ir::Value;
 use wasmparser::{BinaryReader, BlockType, Operator, OperatorsReader};
 
@@ -26,12 +27,20 @@ pub(super) struct Rotation {
     loop_index: u32,
 }
 
-/// Operators that may be executed once more in place of another time.
-fn is_plain(op: &Operator<'_>) -> bool {
-    matches!(
-        op,
-        Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } | Operator::GlobalGet { .. }
-    ) || super::operators::is_simple(op)
+/// For operators that may be executed once more in place of another time: by how much the operand stack grows.
+fn growth(op: &Operator<'_>) -> Option<i32> {
+    Some(match op {
+        Operator::LocalGet { .. } | Operator::GlobalGet { .. } => 1,
+        Operator::LocalSet { .. } => -1,
+        Operator::LocalTee { .. } => 0,
+        op => match tables::numeric(op) {
+            Some(Numeric::Unary(..) | Numeric::Truncate(..) | Numeric::Eqz) => 0,
+            Some(Numeric::Binary(..) | Numeric::Compare(_) | Numeric::FloatCompare(_) | Numeric::Divide(..)) => -1,
+            None if tables::load(op).is_some() => 0,
+            None if super::operators::is_simple(op) => 1,
+            None => return None,
+        },
+    })
 }
 
 impl Builder<'_> {
@@ -47,21 +56,27 @@ impl Builder<'_> {
         let reader = BinaryReader::new_features(bytes, u64::from(self.next), self.module.features());
         let mut ops = OperatorsReader::new(reader);
         let first = self.replays.len();
+        let mut height = 0;
         for _ in 0..MAX_HEADER {
             let at = ops.original_position() as u32;
             let Ok(op) = ops.read() else { break };
             let exit = match op {
+                // An operand left below the condition would have to be carried.
+                Operator::BrIf { .. } | Operator::If { .. } if height != 1 => None,
                 Operator::BrIf { relative_depth } => self.exit_by_branch(relative_depth),
                 Operator::If { blockty: BlockType::Empty } => {
                     // The loop must be continued in the arm that the condition enters.
                     let arm_end = self.scan.first_parts.get(self.structure_count as usize);
                     arm_end.is_some_and(|&end| last_back_edge < end).then_some(None)
                 }
-                op if is_plain(&op) => {
-                    self.replays.push((op, at));
-                    continue;
-                }
-                _ => None,
+                op => match growth(&op) {
+                    Some(n) => {
+                        height += n;
+                        self.replays.push((op, at));
+                        continue;
+                    }
+                    None => None,
+                },
             };
             let Some(exit) = exit else { break };
             let count = (self.replays.len() - first) as u32;

@@ -11,6 +11,7 @@ pub const NONE: u32 = u32::MAX;
 /// A natural loop.
 #[derive(Clone, Debug)]
 pub struct Loop {
+    /// The block that all iterations begin with.
     pub header: Block,
     /// The loop around it, or [`NONE`].
     pub parent: u32,
@@ -31,6 +32,7 @@ pub struct Cfg {
     pub depth: Vec<u32>,
     /// Innermost loop of each block, or [`NONE`].
     pub loop_of: Vec<u32>,
+    /// All loops, inner ones before those around them.
     pub loops: Vec<Loop>,
 }
 

@@ -18,6 +18,7 @@ pub use simd::SimdOp;
 /// The type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
+#[allow(missing_docs)] // the names are the specification's
 pub enum Type {
     /// No value.
     Void,
@@ -84,6 +85,7 @@ macro_rules! codes {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
+        #[allow(missing_docs)] // the names say it, or the text does
         pub enum $name { $($(#[$d])* $v,)* }
         impl $name {
             /// All of them.
@@ -187,12 +189,17 @@ codes! {
 /// One instruction. Which fields mean something, and what, is in the table of operations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inst {
+    /// What it does.
     pub op: Op,
+    /// Type of its value.
     pub ty: Type,
+    /// A condition, kind, lane or trap code.
     pub aux: u8,
+    /// An index: of a function, block, type, helper, vector operation.
     pub idx: u32,
     /// Arguments; for variadic operations start and length in the pool.
     pub args: [Value; 3],
+    /// A constant, offset, or second index.
     pub imm: i64,
     /// Offset in the module of the WebAssembly instruction it was made for.
     pub pos: u32,
@@ -208,9 +215,11 @@ impl Inst {
 /// A block.
 #[derive(Clone, Default, Debug)]
 pub struct BlockData {
+    /// Values defined on entry.
     pub params: Vec<Value>,
     /// Instructions with effects, the terminator last; after scheduling, all.
     pub insts: Vec<Value>,
+    /// Blocks that may come before.
     pub preds: Vec<Block>,
     /// Whether it is expected to run rarely.
     pub cold: bool,
@@ -219,7 +228,9 @@ pub struct BlockData {
 /// A function.
 #[derive(Clone, Debug, Default)]
 pub struct Func {
+    /// Instructions by the number of their value.
     pub insts: Vec<Inst>,
+    /// Blocks; the first is the entry.
     pub blocks: Vec<BlockData>,
     /// Arguments of variadic instructions.
     pub pool: Vec<Value>,
@@ -227,8 +238,9 @@ pub struct Func {
     pub vectors: Vec<u128>,
     /// Targets of `br_table`s.
     pub tables: Vec<Vec<Block>>,
-    /// Signatures of the calls through references and of the function, by canonical type.
+    /// Types of the function's parameters.
     pub params: Vec<Type>,
+    /// Types of its results.
     pub results: Vec<Type>,
     cons: Cons,
 }

@@ -33,6 +33,7 @@ macro_rules! ops {
         /// An operation.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
+        #[allow(missing_docs)] // those without a text are the specification's
         pub enum Op { $($(#[$doc])* $name,)* }
         impl Op {
             /// All operations.
@@ -188,7 +189,8 @@ ops! {
     /// Looks at the interrupt flag.
     Poll "poll" Fixed(0) Trap;
 
-    // Calls. The instruction's value is the first result; `proj` gives the others.
+    // Calls. The instruction's value is the first result; `proj` gives the others. `aux` is 1 when an exception comes back like
+    // a result: in the context, all results being anything.
     /// Own function `idx` (in the module's index space).
     Call "call" Variadic Call;
     /// Through the reference that is the first argument, known to be of this instance; `idx` is the canonical type.

@@ -170,6 +170,7 @@ impl Parser {
             Aux::Kind => by_name(MemKind::ALL, dot, |c| c.text().to_string())? as u8,
             Aux::Trap => by_name(&TRAPS, dot, |c| format!("{c:?}"))? as u8,
             Aux::Likely => ["", "likely", "unlikely"].iter().position(|&l| l == dot).ok_or("unknown likelihood")? as u8,
+            Aux::Catches => ["", "catches"].iter().position(|&l| l == dot).ok_or("unknown kind of call")? as u8,
             Aux::None | Aux::Lane => 0,
         };
         inst.idx = match idx {

@@ -28,6 +28,7 @@ pub(super) enum Aux {
     Trap,
     Lane,
     Likely,
+    Catches,
 }
 
 /// What an instruction's `idx` means.
@@ -85,8 +86,8 @@ pub(super) fn fields(op: Op) -> (Aux, Idx, Imm) {
         O::Iconst | O::Fuel => (Aux::None, Idx::None, Imm::Number),
         O::Fconst => (Aux::None, Idx::None, Imm::Bits),
         O::Vconst | O::VShuffle => (Aux::None, Idx::None, Imm::Vector),
-        O::Arg | O::Proj | O::Call | O::TailCall => (Aux::None, Idx::Number, Imm::None),
-        O::CallNear | O::CallFar | O::CallAny | O::TailCallNear | O::TailCallFar | O::TailCallAny => {
+        O::Call | O::CallNear | O::CallFar | O::CallAny => (Aux::Catches, Idx::Number, Imm::None),
+        O::Arg | O::Proj | O::TailCall | O::TailCallNear | O::TailCallFar | O::TailCallAny => {
             (Aux::None, Idx::Number, Imm::None)
         }
         O::Icmp => (Aux::IntCc, Idx::None, Imm::None),
@@ -232,6 +233,7 @@ impl Func {
             Aux::FloatCc => put(out, format_args!(".{}", FloatCc::from_code(i.aux).text())),
             Aux::Kind if i.aux != 0 => put(out, format_args!(".{}", MemKind::from_code(i.aux).text())),
             Aux::Trap => put(out, format_args!(".{:?}", TRAPS[usize::from(i.aux)])),
+            Aux::Catches if i.aux != 0 => out.push_str(".catches"),
             Aux::Likely if i.aux != 0 => out.push_str(if i.aux == 1 { ".likely" } else { ".unlikely" }),
             _ => {}
         }

@@ -50,7 +50,7 @@ fn entry(ty: &FuncType, params: impl FnOnce(&mut Asm)) -> Code {
     out.calls.push((asm.offset().0 as u32, 0));
     store_results(asm, ty);
     dynasm!(asm; .arch x64; pop rbx; ret);
-    out.finish(8)
+    out.finish(8, 1 << RBX)
 }
 
 /// Jumps from a frame that is done to compiled code: `rdi` the slots of the parameters, `rsi` the code. What is on the
@@ -62,7 +62,7 @@ pub fn tail_adapter(ty: &FuncType) -> Code {
     dynasm!(asm; .arch x64; movq xmm15, rsi; mov rax, rdi);
     load_params_from(asm, ty, RAX);
     dynasm!(asm; .arch x64; movq rax, xmm15; jmp rax);
-    out.finish(0)
+    out.finish(0, 0)
 }
 
 /// Stands in for a function of that type that is not compiled, or (with [`Exit::Reference`]) is another instance's or the
@@ -122,7 +122,7 @@ pub fn exit_adapter(ty: &FuncType, exit: Exit) -> Code {
     out.trap(TrapCode::CallStackExhausted);
     dynasm!(out.asm; .arch x64; failed:);
     out.trap(TrapCode::Raised);
-    out.finish(24)
+    out.finish(24, 1 << RBX | 1 << RBP)
 }
 
 /// An adapter in the making.
@@ -143,17 +143,19 @@ impl Adapter {
         dynasm!(self.asm; .arch x64; ud2);
     }
 
-    fn finish(self, frame_size: u32) -> Code {
+    fn finish(self, frame_size: u32, saved: u32) -> Code {
         // Labels are all defined above, and nothing is out of reach of a 32-bit displacement.
         let bytes = self.asm.finalize().expect("an adapter's labels are its own");
         Code {
             code_len: bytes.len() as u32,
             bytes,
             frame_size,
+            saved,
             prologue: self.prologue,
             relocs: Vec::new(),
             traps: self.traps,
             calls: self.calls,
+            catches: Vec::new(),
             stats: CodeStats::default(),
         }
     }
@@ -161,6 +163,7 @@ impl Adapter {
 
 const RAX: u8 = 0;
 const RBX: u8 = 3;
+const RBP: u8 = 5;
 const R10: u8 = 10;
 const R11: u8 = 11;
 

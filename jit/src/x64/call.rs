@@ -155,7 +155,7 @@ impl Lower<'_> {
             let r = self.reg(f);
             ops.push(fixed(r, 0));
         }
-        self.emit_call(target, false, ops, &defs);
+        self.emit_call(CallInfo { target, tail: false, catches: i.aux != 0 }, ops, &defs);
         if !in_area.is_empty() {
             let area = self.area_pointer();
             for (d, ty, at) in in_area {
@@ -164,16 +164,16 @@ impl Lower<'_> {
         }
     }
 
-    fn emit_call(&mut self, target: Target, tail: bool, ops: Vec<Operand>, defs: &[Operand]) {
+    fn emit_call(&mut self, info: CallInfo, ops: Vec<Operand>, defs: &[Operand]) {
         let mut clobbers = CALL_CLOBBERS;
         for d in defs {
             if let crate::regalloc::Constraint::Fixed(PReg(r)) = d.constraint {
                 clobbers &= !(1 << r);
             }
         }
-        self.calls.push(CallInfo { target, tail });
+        self.calls.push(info);
         let n = self.calls.len() as i64 - 1;
-        self.emit_clobbering(MInst::new(MOp::Call).imm(n), &ops, if tail { 0 } else { clobbers });
+        self.emit_clobbering(MInst::new(MOp::Call).imm(n), &ops, if info.tail { 0 } else { clobbers });
     }
 
     fn target<'v>(&self, op: Op, idx: u32, args: &'v [Value]) -> (Target, &'v [Value], Option<Value>) {
@@ -221,7 +221,7 @@ impl Lower<'_> {
         }
         let target = Target::Helper(i.idx as u16, result == HelperResult::Fallible);
         // A failure is seen in rdx.
-        self.emit_call(target, false, ops, &defs);
+        self.emit_call(CallInfo { target, tail: false, catches: false }, ops, &defs);
         if result == HelperResult::Fallible
             && let Some(last) = self.buf_last()
         {
@@ -248,6 +248,6 @@ impl Lower<'_> {
             let r = self.reg(f);
             ops.push(fixed(r, 0));
         }
-        self.emit_call(target, true, ops, &[]);
+        self.emit_call(CallInfo { target, tail: true, catches: false }, ops, &[]);
     }
 }

@@ -9,13 +9,13 @@ use super::lower::{Lower, RmOp, def, early, used, used_late};
 use crate::ir::{Op, Type, Value};
 
 /// What a `FloatToInt` sequence does: bits of its `cc` field.
-pub mod to_int {
+pub(crate) mod to_int {
     /// Result is 64 bits wide.
-    pub const WIDE: u8 = 1;
+    pub(crate) const WIDE: u8 = 1;
     /// Result is unsigned.
-    pub const UNSIGNED: u8 = 2;
+    pub(crate) const UNSIGNED: u8 = 2;
     /// Saturates instead of trapping.
-    pub const SATURATE: u8 = 4;
+    pub(crate) const SATURATE: u8 = 4;
 }
 
 impl Lower<'_> {

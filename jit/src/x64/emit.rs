@@ -25,7 +25,7 @@ pub(super) enum Cold {
     /// `ud2`, after which the runtime may go on at `back`.
     Poll { label: Label, back: Label, pos: u32 },
     /// Calls the adapter for references of others, with `rax` set.
-    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32 },
+    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32, catches: bool },
     /// The remainder of a division by -1 is 0.
     ZeroRdx { label: Label, back: Label },
     /// The operands of a minimum or maximum are equal, or one is NaN.
@@ -58,7 +58,7 @@ pub(super) struct Emitter<'a> {
 }
 
 /// Emits a function.
-pub fn emit(l: &Lowered, out: &Output) -> Code {
+pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
     let mut e = Emitter {
         asm: Asm::new(l.insts.len() * 5),
         l,
@@ -177,11 +177,12 @@ impl Emitter<'_> {
         let pushed = self.saved.count_ones() * 8;
         let mut locals = slots;
         // The return address is 8 bytes more.
-        if self.l.has_calls && (locals + pushed + 8) % 16 != 0 {
+        if self.l.has_calls && !(locals + pushed + 8).is_multiple_of(16) {
             locals += 8;
         }
         self.locals = locals;
         self.code.frame_size = locals + pushed;
+        self.code.saved = self.saved;
         self.code.prologue.push((0, 0));
         let mut depth = 0;
         for r in 0..16u8 {
@@ -453,11 +454,6 @@ impl Emitter<'_> {
                 self.may_fault(i);
                 self.asm.vex(i.enc, self.r(0), self.r(1), rm, 0);
             }
-            MOp::Bls => {
-                let rm = self.rm(i, 1);
-                self.may_fault(i);
-                self.asm.vex(Enc::new(0, 2, 0xf3).w(wide), i.cc, self.r(0), rm, 0);
-            }
             MOp::Setcc => self.setcc(i),
             MOp::Cmov => self.cmov(i),
             MOp::Sse => {
@@ -477,7 +473,6 @@ impl Emitter<'_> {
                 self.asm.vex(i.enc, self.r(0), self.r(1), rm, 1);
                 self.asm.imm8(mask << 4);
             }
-            MOp::Blendv => self.asm.legacy(i.enc, self.r(0), Rm::Reg(self.r(2)), false, 0),
             MOp::SseUn => {
                 let rm = self.rm(i, 1);
                 self.may_fault(i);
@@ -532,9 +527,7 @@ impl Emitter<'_> {
             MOp::FMinMax => self.min_max(i),
             MOp::U64ToFloat => self.u64_to_float(i),
             MOp::FloatToInt => self.float_to_int(i),
-            MOp::VecSeq => self.vector_sequence(i),
             MOp::AtomicXchg | MOp::AtomicXadd | MOp::AtomicCas | MOp::AtomicLoop => self.atomic(i),
-            MOp::AtomicOp => unreachable!("not selected"),
             MOp::Fence => dynasm!(self.asm.code ; .arch x64 ; mfence),
             MOp::TrapCc => self.trap_cc(i),
             MOp::Ud2 => {
@@ -849,6 +842,14 @@ impl Emitter<'_> {
         self.asm.imm32(0);
     }
 
+    /// Notes that a call returns here.
+    fn returns(&mut self, pos: u32, catches: bool) {
+        self.code.calls.push((self.asm.at(), pos));
+        if catches {
+            self.code.catches.push(self.asm.at());
+        }
+    }
+
     fn call(&mut self, i: &MInst) {
         let info = self.l.calls[i.imm as usize];
         if info.tail {
@@ -866,13 +867,13 @@ impl Emitter<'_> {
             Target::Any(ty) => {
                 let (label, back) = (self.label(), self.label());
                 let target = RelocTarget::ReferenceAdapter(ty);
-                self.cold.push(Cold::Adapter { label, back: Some(back), target, pos: i.pos });
+                self.cold.push(Cold::Adapter { label, back: Some(back), target, pos: i.pos, catches: info.catches });
                 let context = based(gpr::RAX, func_ref::CONTEXT as i32);
                 self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
                 self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
                 self.group5(2, based(gpr::RAX, 0));
-                self.code.calls.push((self.asm.at(), i.pos));
+                self.returns(i.pos, info.catches);
                 self.bind(back);
                 return;
             }
@@ -882,7 +883,7 @@ impl Emitter<'_> {
                 self.group5(2, based(gpr::RAX, i32::from(id) * 8));
             }
         }
-        self.code.calls.push((self.asm.at(), i.pos));
+        self.returns(i.pos, info.catches);
         if let Target::Helper(_, true) = info.target {
             let trap = self.trap_label(TrapCode::Raised, i.pos);
             dynasm!(self.asm.code ; .arch x64 ; test edx, edx);
@@ -901,7 +902,7 @@ impl Emitter<'_> {
             Target::Any(ty) => {
                 let label = self.label();
                 let target = RelocTarget::ReferenceAdapter(ty);
-                self.cold.push(Cold::Adapter { label, back: None, target, pos: i.pos });
+                self.cold.push(Cold::Adapter { label, back: None, target, pos: i.pos, catches: false });
                 let context = based(gpr::RAX, func_ref::CONTEXT as i32);
                 self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
@@ -977,7 +978,7 @@ impl Emitter<'_> {
         self.asm.legacy(enc::MOVD_FROM.wide(), SCRATCH, Rm::Reg(t), false, 0);
     }
 
-    fn slow_convert(&mut self, label: Label, other: Label, back: Label, i: &MInst, d: u8, t: u8, a: u8) {
+    fn slow_convert(&mut self, [label, other, back]: [Label; 3], i: &MInst, [d, t, a]: [u8; 3]) {
         use super::convert::to_int::{SATURATE, UNSIGNED, WIDE};
         let (saturate, unsigned, wide) = (i.cc & SATURATE != 0, i.cc & UNSIGNED != 0, i.cc & WIDE != 0);
         let ucomi = ucomi(i.size);
@@ -1111,13 +1112,13 @@ impl Emitter<'_> {
                 dynasm!(self.asm.code ; .arch x64 ; ud2);
                 self.jmp(back);
             }
-            Cold::Adapter { label, back, target, pos } => {
+            Cold::Adapter { label, back, target, pos, catches } => {
                 self.bind(label);
                 match back {
                     Some(back) => {
                         self.asm.imm8(0xe8);
                         self.reloc(target);
-                        self.code.calls.push((self.asm.at(), pos));
+                        self.returns(pos, catches);
                         self.jmp(back);
                     }
                     None => {
@@ -1141,7 +1142,7 @@ impl Emitter<'_> {
                 self.jmp(back);
             }
             Cold::Convert { label, other, back, inst, d, t, a } => {
-                self.slow_convert(label, other, back, &inst, d, t, a)
+                self.slow_convert([label, other, back], &inst, [d, t, a])
             }
             Cold::BigUnsigned { label, back, inst, d, t, u, a } => {
                 self.bind(label);
@@ -1173,9 +1174,11 @@ impl Emitter<'_> {
         c.relocs.iter_mut().for_each(|r| r.at = mapping.map(r.at));
         c.traps.iter_mut().for_each(|t| t.at = mapping.map(t.at));
         c.calls.iter_mut().for_each(|p| p.0 = mapping.map(p.0));
+        c.catches.iter_mut().for_each(|at| *at = mapping.map(*at));
         c.relocs.sort_unstable_by_key(|r| r.at);
         c.traps.sort_unstable_by_key(|t| t.at);
         c.calls.sort_unstable();
+        c.catches.sort_unstable();
         if !self.asm.const_refs.is_empty() || !self.table_refs.is_empty() {
             let places = place_consts(&self.l.consts, &mut bytes);
             let patch = |bytes: &mut Vec<u8>, at: u32, behind: u32, to: u32| {

@@ -8,35 +8,35 @@ use dynasmrt::{DynasmApi, SimpleAssembler};
 
 /// Mandatory prefix, opcode map and opcode of an instruction, and its W bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Enc {
+pub(crate) struct Enc {
     /// 0, 0x66, 0xf3 or 0xf2.
-    pub prefix: u8,
+    pub(crate) prefix: u8,
     /// 0: one-byte opcodes, 1: 0F, 2: 0F 38, 3: 0F 3A.
-    pub map: u8,
+    pub(crate) map: u8,
     /// The opcode.
-    pub op: u8,
+    pub(crate) op: u8,
     /// Operand size 64 for integer registers.
-    pub w: bool,
+    pub(crate) w: bool,
 }
 
 impl Enc {
     /// An instruction of a map.
-    pub const fn new(prefix: u8, map: u8, op: u8) -> Enc {
+    pub(crate) const fn new(prefix: u8, map: u8, op: u8) -> Enc {
         Enc { prefix, map, op, w: false }
     }
     /// With 64-bit operands.
-    pub const fn wide(self) -> Enc {
+    pub(crate) const fn wide(self) -> Enc {
         Enc { w: true, ..self }
     }
     /// With 64-bit operands if so.
-    pub const fn w(self, w: bool) -> Enc {
+    pub(crate) const fn w(self, w: bool) -> Enc {
         Enc { w, ..self }
     }
 }
 
 /// What a memory operand starts from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Base {
+pub(crate) enum Base {
     /// A register.
     Reg(u8),
     /// Nothing.
@@ -47,7 +47,7 @@ pub enum Base {
 
 /// Whether an address counts from the base of the GS segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Segment {
+pub(crate) enum Segment {
     /// It does not.
     #[default]
     No,
@@ -59,7 +59,7 @@ pub enum Segment {
 
 /// A register or a place in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rm {
+pub(crate) enum Rm {
     /// A register of the kind that the instruction takes.
     Reg(u8),
     /// `base + index * scale + disp`.
@@ -67,39 +67,39 @@ pub enum Rm {
 }
 
 /// Bytes of code so far, and where constants are referred to.
-pub struct Asm {
+pub(crate) struct Asm {
     /// The bytes.
-    pub code: SimpleAssembler,
+    pub(crate) code: SimpleAssembler,
     /// Places of 32-bit distances to constants: offset of the field, index of the constant, bytes of the instruction behind the
     /// field.
-    pub const_refs: Vec<(u32, u32, u8)>,
+    pub(crate) const_refs: Vec<(u32, u32, u8)>,
 }
 
 impl Asm {
     /// Nothing yet.
-    pub fn new(capacity: usize) -> Asm {
+    pub(crate) fn new(capacity: usize) -> Asm {
         let mut code = SimpleAssembler::new();
         code.ops.reserve(capacity);
         Asm { code, const_refs: Vec::new() }
     }
     /// Offset of the next byte.
-    pub fn at(&self) -> u32 {
+    pub(crate) fn at(&self) -> u32 {
         self.code.offset().0 as u32
     }
     fn byte(&mut self, b: u8) {
         self.code.push(b);
     }
     /// A byte of immediate.
-    pub fn imm8(&mut self, v: u8) {
+    pub(crate) fn imm8(&mut self, v: u8) {
         self.code.push(v);
     }
     /// Four bytes of immediate.
-    pub fn imm32(&mut self, v: i32) {
+    pub(crate) fn imm32(&mut self, v: i32) {
         self.code.push_i32(v);
     }
 
     /// An instruction in the legacy encoding. `byte_reg`: the registers are 8 bits wide (needs REX for 4 to 7).
-    pub fn legacy(&mut self, e: Enc, reg: u8, rm: Rm, byte_reg: bool, imm_bytes: u8) {
+    pub(crate) fn legacy(&mut self, e: Enc, reg: u8, rm: Rm, byte_reg: bool, imm_bytes: u8) {
         self.segment(rm);
         if e.prefix != 0 {
             self.byte(e.prefix);
@@ -128,7 +128,7 @@ impl Asm {
     }
 
     /// An instruction in the VEX encoding; `l` for 256 bits.
-    pub fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, imm_bytes: u8) {
+    pub(crate) fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, imm_bytes: u8) {
         self.vex_l(e, reg, v, rm, imm_bytes, false);
     }
 

@@ -57,12 +57,6 @@ impl Lower<'_> {
         }
     }
 
-    /// A one-operand vector instruction of packed kind (no false dependence on the destination).
-    pub(super) fn sse_un(&mut self, e: Enc, d: VReg, a: RmOp) {
-        let vex = u8::from(self.cpu.avx);
-        self.emit_rm(MInst::new(MOp::SseUn).enc(e).cc(vex), &[def(d)], a);
-    }
-
     pub(super) fn float(&mut self, v: Value) {
         let i = *self.f.inst(v);
         let double = i.ty == Type::F64;
@@ -142,7 +136,7 @@ impl Lower<'_> {
         let prefix = if i.ty == Type::F64 { 0xf2 } else { 0xf3 };
         let d = self.def(v);
         // x < y ? x : y and x < y ? y : x are what minss(x, y) and maxss(y, x) do with NaN and zeros.
-        if code == FloatCc::Lt && (yes, no) == (x, y) || code == FloatCc::Lt && (yes, no) == (y, x) {
+        if code == FloatCc::Lt && ((yes, no) == (x, y) || (yes, no) == (y, x)) {
             let op = if yes == x { 0x5d } else { 0x5f };
             let second = self.rm(no);
             let first = self.reg(yes);

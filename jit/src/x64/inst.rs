@@ -5,26 +5,22 @@
 //! them.
 
 use super::encode::{Enc, Segment};
-use crate::abi::TrapCode;
 use crate::regalloc::RegInfo;
 
 /// General registers by number.
-pub mod gpr {
-    #![allow(missing_docs)]
-    pub const RAX: u8 = 0;
-    pub const RCX: u8 = 1;
-    pub const RDX: u8 = 2;
-    pub const RBX: u8 = 3;
-    pub const RSP: u8 = 4;
-    pub const RBP: u8 = 5;
-    pub const R12: u8 = 12;
-    pub const R13: u8 = 13;
-    pub const R14: u8 = 14;
-    pub const R15: u8 = 15;
+pub(crate) mod gpr {
+    pub(crate) const RAX: u8 = 0;
+    pub(crate) const RBX: u8 = 3;
+    pub(crate) const RSP: u8 = 4;
+    pub(crate) const RBP: u8 = 5;
+    pub(crate) const R12: u8 = 12;
+    pub(crate) const R13: u8 = 13;
+    pub(crate) const R14: u8 = 14;
+    pub(crate) const R15: u8 = 15;
 }
 
 /// The vector register that emission may use between instructions and within sequences.
-pub const SCRATCH: u8 = 15;
+pub(crate) const SCRATCH: u8 = 15;
 
 /// The registers as the allocator sees them: all but rsp and r15 (context); xmm15 is scratch. r14 is among them only where the segment
 /// holds the base of memory 0: see [`regs`].
@@ -36,19 +32,19 @@ const REGS: RegInfo = RegInfo {
 };
 
 /// Registers that functions keep.
-pub const CALLEE_SAVED: u32 = 1 << gpr::RBX | 1 << gpr::RBP | 1 << gpr::R12 | 1 << gpr::R13 | 1 << gpr::R14;
+pub(crate) const CALLEE_SAVED: u32 = 1 << gpr::RBX | 1 << gpr::RBP | 1 << gpr::R12 | 1 << gpr::R13 | 1 << gpr::R14;
 
 /// The registers that a function may use.
-pub const fn regs(segment: bool) -> RegInfo {
+pub(crate) const fn regs(segment: bool) -> RegInfo {
     RegInfo { int: if segment { REGS.int } else { REGS.int & !(1 << gpr::R14) }, ..REGS }
 }
 
 /// Registers that a call of a function does not keep.
-pub const CALL_CLOBBERS: u32 = (REGS.int & !REGS.callee_saved) | REGS.vec;
+pub(crate) const CALL_CLOBBERS: u32 = (REGS.int & !REGS.callee_saved) | REGS.vec;
 
 /// What an instruction is. The comment gives operands (`d` definitions, `u` uses, `rm` the r/m operand) and fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MOp {
+pub(crate) enum MOp {
     /// `d, rm`: a register copy; `size` 4, 8, or 16 for vectors and floats.
     Copy,
     /// `d`; `imm`, `size`.
@@ -107,8 +103,6 @@ pub enum MOp {
     CtzBsf,
     /// `d, u, rm`; `enc` (BMI1 andn: not u and rm).
     Andn,
-    /// `d, rm`; `cc` is the extension of the opcode (BMI1 blsr 1, blsmsk 2, blsi 3).
-    Bls,
     /// `d`; `cc`: 0 or 1, zero-extended.
     Setcc,
     /// `d, u tied, rm`: rm if `cc`.
@@ -119,8 +113,6 @@ pub enum MOp {
     Avx,
     /// `d, u, rm, u`: AVX with the fourth register in the immediate.
     Avx4,
-    /// `d, u tied, rm, u xmm0`: SSE4.1 variable blend.
-    Blendv,
     /// `d, rm`; `enc`; `imm` if `has_imm`; VEX encoded if `cc` is 1. Loads, moves, conversions, roots.
     SseUn,
     /// `d, u tied`; `enc`, `cc`, `imm`: vector shift by constant (legacy); AVX form when `size` is 1.
@@ -147,12 +139,9 @@ pub enum MOp {
     U64ToFloat,
     /// `d int, u, early d int`; `cc` from `convert`; `size` of the float.
     FloatToInt,
-    /// A sequence for vectors, number `imm`; operands as `simd` says.
-    VecSeq,
     /// `early d` temporaries, `u pointer, u value`; atomics: see `memory`.
     AtomicXchg,
     AtomicXadd,
-    AtomicOp,
     /// `d rax, u rax, u replacement, rm`.
     AtomicCas,
     /// `d rax, early d, u value, rm`: and, or, xor by a loop; `cc` as `Alu`.
@@ -179,7 +168,7 @@ pub enum MOp {
 
 /// Form of the r/m operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Mem {
+pub(crate) enum Mem {
     /// A register (or spill slot).
     #[default]
     No,
@@ -197,28 +186,28 @@ pub enum Mem {
 
 /// One machine instruction.
 #[derive(Clone, Copy, Debug)]
-pub struct MInst {
-    pub op: MOp,
+pub(crate) struct MInst {
+    pub(crate) op: MOp,
     /// Width of the operation in bytes.
-    pub size: u8,
+    pub(crate) size: u8,
     /// Condition or variant.
-    pub cc: u8,
-    pub has_imm: bool,
-    pub mem: Mem,
+    pub(crate) cc: u8,
+    pub(crate) has_imm: bool,
+    pub(crate) mem: Mem,
     /// 0 without an index.
-    pub scale: u8,
-    pub segment: Segment,
-    /// 0, or [`TrapCode`] plus one of what a fault here means.
-    pub trap: u8,
-    pub enc: Enc,
-    pub disp: i32,
-    pub pos: u32,
-    pub imm: i64,
+    pub(crate) scale: u8,
+    pub(crate) segment: Segment,
+    /// 0, or `TrapCode` plus one of what a fault here means.
+    pub(crate) trap: u8,
+    pub(crate) enc: Enc,
+    pub(crate) disp: i32,
+    pub(crate) pos: u32,
+    pub(crate) imm: i64,
 }
 
 impl MInst {
     /// An instruction, to be completed by struct update.
-    pub fn new(op: MOp) -> MInst {
+    pub(crate) fn new(op: MOp) -> MInst {
         MInst {
             op,
             size: 8,
@@ -235,87 +224,78 @@ impl MInst {
         }
     }
     /// Of that width.
-    pub fn size(self, size: u8) -> MInst {
+    pub(crate) fn size(self, size: u8) -> MInst {
         MInst { size, ..self }
     }
     /// With that condition or variant.
-    pub fn cc(self, cc: u8) -> MInst {
+    pub(crate) fn cc(self, cc: u8) -> MInst {
         MInst { cc, ..self }
     }
     /// With that immediate.
-    pub fn imm(self, imm: i64) -> MInst {
+    pub(crate) fn imm(self, imm: i64) -> MInst {
         MInst { imm, has_imm: true, ..self }
     }
     /// With that encoding.
-    pub fn enc(self, enc: Enc) -> MInst {
+    pub(crate) fn enc(self, enc: Enc) -> MInst {
         MInst { enc, ..self }
-    }
-    /// What a fault means here.
-    pub fn trap(self, code: TrapCode) -> MInst {
-        MInst { trap: code as u8 + 1, ..self }
     }
 }
 
 /// Condition codes of the processor, and two of float comparisons.
-pub mod cc {
-    #![allow(missing_docs)]
-    pub const O: u8 = 0;
-    pub const NO: u8 = 1;
-    pub const B: u8 = 2;
-    pub const AE: u8 = 3;
-    pub const E: u8 = 4;
-    pub const NE: u8 = 5;
-    pub const BE: u8 = 6;
-    pub const A: u8 = 7;
-    pub const S: u8 = 8;
-    pub const NS: u8 = 9;
-    pub const P: u8 = 10;
-    pub const NP: u8 = 11;
-    pub const L: u8 = 12;
-    pub const GE: u8 = 13;
-    pub const LE: u8 = 14;
-    pub const G: u8 = 15;
+pub(crate) mod cc {
+    pub(crate) const O: u8 = 0;
+    pub(crate) const B: u8 = 2;
+    pub(crate) const AE: u8 = 3;
+    pub(crate) const E: u8 = 4;
+    pub(crate) const NE: u8 = 5;
+    pub(crate) const BE: u8 = 6;
+    pub(crate) const A: u8 = 7;
+    pub(crate) const S: u8 = 8;
+    pub(crate) const NS: u8 = 9;
+    pub(crate) const P: u8 = 10;
+    pub(crate) const L: u8 = 12;
+    pub(crate) const GE: u8 = 13;
+    pub(crate) const LE: u8 = 14;
+    pub(crate) const G: u8 = 15;
     /// Equal and ordered (not parity).
-    pub const EQ_ORD: u8 = 16;
+    pub(crate) const EQ_ORD: u8 = 16;
     /// Not equal, or unordered.
-    pub const NE_UNORD: u8 = 17;
+    pub(crate) const NE_UNORD: u8 = 17;
 
     /// The opposite condition.
-    pub fn negate(cc: u8) -> u8 {
+    pub(crate) fn negate(cc: u8) -> u8 {
         cc ^ 1
     }
 }
 
 /// Opcodes that are used in several places.
-pub mod enc {
-    #![allow(missing_docs)]
+pub(crate) mod enc {
     use super::Enc;
-    pub const MOV: Enc = Enc::new(0, 0, 0x8b);
-    pub const MOVZX8: Enc = Enc::new(0, 1, 0xb6);
-    pub const MOVZX16: Enc = Enc::new(0, 1, 0xb7);
-    pub const MOVSX8: Enc = Enc::new(0, 1, 0xbe);
-    pub const MOVSX16: Enc = Enc::new(0, 1, 0xbf);
-    pub const MOVSXD: Enc = Enc::new(0, 0, 0x63).wide();
-    pub const LZCNT: Enc = Enc::new(0xf3, 1, 0xbd);
-    pub const TZCNT: Enc = Enc::new(0xf3, 1, 0xbc);
-    pub const POPCNT: Enc = Enc::new(0xf3, 1, 0xb8);
-    pub const SHLX: Enc = Enc::new(0x66, 2, 0xf7);
-    pub const SARX: Enc = Enc::new(0xf3, 2, 0xf7);
-    pub const SHRX: Enc = Enc::new(0xf2, 2, 0xf7);
-    pub const MOVSS: Enc = Enc::new(0xf3, 1, 0x10);
-    pub const MOVSD: Enc = Enc::new(0xf2, 1, 0x10);
-    pub const MOVSS_STORE: Enc = Enc::new(0xf3, 1, 0x11);
-    pub const MOVSD_STORE: Enc = Enc::new(0xf2, 1, 0x11);
-    pub const MOVUPS: Enc = Enc::new(0, 1, 0x10);
-    pub const MOVUPS_STORE: Enc = Enc::new(0, 1, 0x11);
-    pub const MOVAPS: Enc = Enc::new(0, 1, 0x28);
-    pub const MOVD_FROM: Enc = Enc::new(0x66, 1, 0x6e);
-    pub const MOVD_TO: Enc = Enc::new(0x66, 1, 0x7e);
-    pub const XORPS: Enc = Enc::new(0, 1, 0x57);
-    pub const ANDPS: Enc = Enc::new(0, 1, 0x54);
-    pub const ANDNPS: Enc = Enc::new(0, 1, 0x55);
-    pub const ORPS: Enc = Enc::new(0, 1, 0x56);
-    pub const UCOMISS: Enc = Enc::new(0, 1, 0x2e);
-    pub const UCOMISD: Enc = Enc::new(0x66, 1, 0x2e);
-    pub const PTEST: Enc = Enc::new(0x66, 2, 0x17);
+    pub(crate) const MOV: Enc = Enc::new(0, 0, 0x8b);
+    pub(crate) const MOVZX8: Enc = Enc::new(0, 1, 0xb6);
+    pub(crate) const MOVZX16: Enc = Enc::new(0, 1, 0xb7);
+    pub(crate) const MOVSX8: Enc = Enc::new(0, 1, 0xbe);
+    pub(crate) const MOVSX16: Enc = Enc::new(0, 1, 0xbf);
+    pub(crate) const MOVSXD: Enc = Enc::new(0, 0, 0x63).wide();
+    pub(crate) const LZCNT: Enc = Enc::new(0xf3, 1, 0xbd);
+    pub(crate) const TZCNT: Enc = Enc::new(0xf3, 1, 0xbc);
+    pub(crate) const POPCNT: Enc = Enc::new(0xf3, 1, 0xb8);
+    pub(crate) const SHLX: Enc = Enc::new(0x66, 2, 0xf7);
+    pub(crate) const SARX: Enc = Enc::new(0xf3, 2, 0xf7);
+    pub(crate) const SHRX: Enc = Enc::new(0xf2, 2, 0xf7);
+    pub(crate) const MOVSS: Enc = Enc::new(0xf3, 1, 0x10);
+    pub(crate) const MOVSD: Enc = Enc::new(0xf2, 1, 0x10);
+    pub(crate) const MOVSS_STORE: Enc = Enc::new(0xf3, 1, 0x11);
+    pub(crate) const MOVSD_STORE: Enc = Enc::new(0xf2, 1, 0x11);
+    pub(crate) const MOVUPS: Enc = Enc::new(0, 1, 0x10);
+    pub(crate) const MOVUPS_STORE: Enc = Enc::new(0, 1, 0x11);
+    pub(crate) const MOVAPS: Enc = Enc::new(0, 1, 0x28);
+    pub(crate) const MOVD_FROM: Enc = Enc::new(0x66, 1, 0x6e);
+    pub(crate) const MOVD_TO: Enc = Enc::new(0x66, 1, 0x7e);
+    pub(crate) const XORPS: Enc = Enc::new(0, 1, 0x57);
+    pub(crate) const ANDPS: Enc = Enc::new(0, 1, 0x54);
+    pub(crate) const ORPS: Enc = Enc::new(0, 1, 0x56);
+    pub(crate) const UCOMISS: Enc = Enc::new(0, 1, 0x2e);
+    pub(crate) const UCOMISD: Enc = Enc::new(0x66, 1, 0x2e);
+    pub(crate) const PTEST: Enc = Enc::new(0x66, 2, 0x17);
 }

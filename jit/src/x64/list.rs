@@ -18,7 +18,7 @@ fn place(a: Alloc) -> String {
 }
 
 /// The instructions, with registers and moves if they have been allocated.
-pub fn list(l: &Lowered, out: Option<&Output>) -> String {
+pub(crate) fn list(l: &Lowered, out: Option<&Output>) -> String {
     let mut s = String::new();
     for (b, block) in l.input.blocks.iter().enumerate() {
         let cold = if block.cold { " cold" } else { "" };

@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 
 /// What a call instruction calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// By a relocation.
     Reloc(RelocTarget),
     /// Through the reference in rax, of this instance.
@@ -31,32 +31,34 @@ pub enum Target {
 
 /// A call, as emission sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct CallInfo {
-    pub target: Target,
-    pub tail: bool,
+pub(crate) struct CallInfo {
+    pub(crate) target: Target,
+    pub(crate) tail: bool,
+    /// Whether it may come back with an exception.
+    pub(crate) catches: bool,
 }
 
 /// A function after selection.
 #[derive(Debug, Default)]
-pub struct Lowered {
+pub(crate) struct Lowered {
     /// Instructions in layout order.
-    pub insts: Vec<MInst>,
+    pub(crate) insts: Vec<MInst>,
     /// The same for the allocator.
-    pub input: regalloc::Input,
+    pub(crate) input: regalloc::Input,
     /// Type of each virtual register.
-    pub types: Vec<Type>,
-    pub calls: Vec<CallInfo>,
+    pub(crate) types: Vec<Type>,
+    pub(crate) calls: Vec<CallInfo>,
     /// Constants with their sizes in bytes.
-    pub consts: Vec<(u128, u8)>,
+    pub(crate) consts: Vec<(u128, u8)>,
     /// Targets of `br_table`s, as indices into `input.blocks`.
-    pub tables: Vec<Vec<u32>>,
+    pub(crate) tables: Vec<Vec<u32>>,
     /// Whether there is any call, and whether one is of a helper.
-    pub has_calls: bool,
-    pub has_helpers: bool,
+    pub(crate) has_calls: bool,
+    pub(crate) has_helpers: bool,
 }
 
 /// Lowers a function.
-pub fn lower(f: &Func, s: &Schedule, env: &ModuleEnv<'_>, settings: &Settings) -> Lowered {
+pub(crate) fn lower(f: &Func, s: &Schedule, env: &ModuleEnv<'_>, settings: &Settings) -> Lowered {
     let mut l = Lower::new(f, s, env, settings);
     for i in (0..s.cfg.rpo.len()).rev() {
         l.block(s.cfg.rpo[i]);

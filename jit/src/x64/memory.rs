@@ -151,14 +151,14 @@ impl Lower<'_> {
                 }
             }
         }
-        self.from_parts(parts, disp)
+        self.address_of_parts(parts, disp)
     }
 
     fn adds(&self, disp: i64, constant: Value) -> bool {
         self.f.as_iconst(constant).is_some_and(|c| i32::try_from(disp.wrapping_add(c)).is_ok())
     }
 
-    fn from_parts(&mut self, mut parts: [Option<(Value, u8)>; 2], disp: i64) -> Addr {
+    fn address_of_parts(&mut self, mut parts: [Option<(Value, u8)>; 2], disp: i64) -> Addr {
         let pinned = |p: Option<(Value, u8)>| p.is_some_and(|p| matches!(self.f.inst(p.0).op, Op::Ctx | Op::MemBase));
         if pinned(parts[1]) {
             parts.swap(0, 1);

@@ -1,5 +1,8 @@
 //! The x86-64 back end: selection, emission, adapters.
 
+// The expansions of dynasm convert register numbers, which mostly are of the wanted type already.
+#![allow(clippy::useless_conversion)]
+
 pub mod adapter;
 mod call;
 mod convert;
@@ -13,7 +16,7 @@ mod memory;
 mod shrink;
 mod simd;
 
-pub use emit::emit;
-pub use inst::{MInst, MOp, regs};
-pub use list::list;
-pub use lower::{Lowered, lower};
+pub(crate) use emit::emit;
+pub(crate) use inst::regs;
+pub(crate) use list::list;
+pub(crate) use lower::lower;

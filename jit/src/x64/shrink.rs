@@ -5,13 +5,13 @@
 
 /// A branch: `jmp rel32` (5 bytes) or `jcc rel32` (6 bytes).
 #[derive(Clone, Copy, Debug)]
-pub struct Branch {
+pub(crate) struct Branch {
     /// Offset of its first byte.
-    pub at: u32,
+    pub(crate) at: u32,
     /// Label it leads to.
-    pub label: u32,
+    pub(crate) label: u32,
     /// Whether it is conditional.
-    pub conditional: bool,
+    pub(crate) conditional: bool,
 }
 
 impl Branch {
@@ -21,7 +21,7 @@ impl Branch {
 }
 
 /// Where offsets go.
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// End of each shortened branch in the old code, and how many bytes have been removed up to there.
     cuts: Vec<(u32, u32)>,
     next: usize,
@@ -29,7 +29,7 @@ pub struct Mapping {
 
 impl Mapping {
     /// New offset of an old one that is not inside a branch. Cheap for ascending offsets.
-    pub fn map(&mut self, at: u32) -> u32 {
+    pub(crate) fn map(&mut self, at: u32) -> u32 {
         if self.next > 0 && self.cuts[self.next - 1].0 > at {
             self.next = self.cuts.partition_point(|c| c.0 <= at);
         }
@@ -41,7 +41,7 @@ impl Mapping {
 }
 
 /// Shortens branches (sorted by `at`); `labels` become new offsets.
-pub fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32]) -> (Vec<u8>, Mapping) {
+pub(crate) fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32]) -> (Vec<u8>, Mapping) {
     let mut short = vec![false; branches.len()];
     let mut mapping = Mapping { cuts: Vec::new(), next: 0 };
     for _ in 0..3 {

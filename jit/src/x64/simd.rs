@@ -259,10 +259,3 @@ impl Lower<'_> {
         self.blend_to(d, mask, yes, no, bytes);
     }
 }
-
-impl super::emit::Emitter<'_> {
-    /// Vector sequences that are spelled out on emission: there are none.
-    pub(super) fn vector_sequence(&mut self, i: &MInst) {
-        unreachable!("{i:?} is not selected")
-    }
-}

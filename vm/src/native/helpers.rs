@@ -65,6 +65,10 @@ const fn address(helper: Helper) -> *const () {
         Helper::FuncRefIs => func_ref_is as *const (),
         Helper::Throw => throw as *const (),
         Helper::ThrowRef => throw_ref as *const (),
+        Helper::MakeException => make_exception as *const (),
+        Helper::ExceptionIs => exception_is as *const (),
+        Helper::ExceptionValue => exception_value as *const (),
+        Helper::ExceptionCaught => exception_caught as *const (),
         Helper::CallOwn => call_own as *const (),
         Helper::CallReference => call_reference as *const (),
     }
@@ -249,14 +253,33 @@ helper! {
     }
 
     fn throw(ctx, tag) -> Answer {
-        let d = instance(ctx);
-        let tag = d.tag(tag as u32);
-        let params = d.module.func_type((*tag).ty).params;
-        let values = values_of(ctx, &params);
-        match (&mut (*(*ctx).store).exceptions).add(Exception { tag, values }) {
+        match exception_of(ctx, tag) {
             Some(exception) => fail(ctx, Unwind::Exception(exception)),
             None => fail(ctx, Unwind::Trap(TrapKind::TooManyExceptions)),
         }
+    }
+
+    fn make_exception(ctx, tag) -> Answer {
+        match exception_of(ctx, tag) {
+            Some(exception) => done(exception),
+            None => fail(ctx, Unwind::Trap(TrapKind::TooManyExceptions)),
+        }
+    }
+
+    fn exception_is(ctx, exception, tag) -> u64 {
+        let thrown = (&(*(*ctx).store).exceptions).get(exception).tag;
+        u64::from(std::ptr::eq(thrown, instance(ctx).tag(tag as u32)))
+    }
+
+    fn exception_value(ctx, exception, slot) -> u64 {
+        (&(*(*ctx).store).exceptions).get(exception).values[slot as usize]
+    }
+
+    fn exception_caught(ctx, exception, kept) {
+        let store = (*ctx).store;
+        (&mut (*store).trace).clear();
+        let list = &mut (*store).exceptions;
+        if kept == 0 { list.remove(exception) } else { list.keep(exception) }
     }
 
     fn throw_ref(ctx, exception) -> Answer {
@@ -264,6 +287,18 @@ helper! {
             0 => fail(ctx, Unwind::Trap(TrapKind::NullExceptionReference)),
             e => fail(ctx, Unwind::Exception(e)),
         }
+    }
+}
+
+/// Makes an exception of a tag with the values in the argument area, unless there are too many.
+unsafe fn exception_of(ctx: Ctx, tag: u64) -> Option<u64> {
+    // SAFETY: helpers' contract; the tag is one of the instance's.
+    unsafe {
+        let d = instance(ctx);
+        let tag = d.tag(tag as u32);
+        let params = d.module.func_type((*tag).ty).params;
+        let values = values_of(ctx, &params);
+        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values })
     }
 }
 

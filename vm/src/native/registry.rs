@@ -28,12 +28,15 @@ pub(crate) struct Placed {
     prologue: Vec<(u32, u32)>,
     traps: Vec<TrapSite>,
     calls: Vec<(u32, u32)>,
+    catches: Vec<u32>,
+    /// Registers that lie right below the return address, a bit each, by ascending number.
+    pub(crate) saved: u32,
 }
 
 impl Placed {
     pub(crate) fn new(piece: Piece, code: jit::Code) -> Placed {
-        let jit::Code { code_len, frame_size, prologue, traps, calls, .. } = code;
-        Placed { piece, len: code_len, frame_size, prologue, traps, calls }
+        let jit::Code { code_len, frame_size, saved, prologue, traps, calls, catches, .. } = code;
+        Placed { piece, len: code_len, frame_size, prologue, traps, calls, catches, saved }
     }
 
     /// Distance from the stack pointer to the return address at an instruction.
@@ -51,6 +54,11 @@ impl Placed {
     pub(crate) fn trap(&self, at: u32) -> Option<(TrapCode, u32)> {
         let i = self.traps.binary_search_by_key(&at, |t| t.at).ok()?;
         Some((self.traps[i].code, self.traps[i].wasm))
+    }
+
+    /// Whether the call that returns to an instruction may come back with an exception.
+    pub(crate) fn catches(&self, at: u32) -> bool {
+        self.catches.binary_search(&at).is_ok()
     }
 
     /// Offset in the module of the call that returns to an instruction, or failing that of what comes before it.

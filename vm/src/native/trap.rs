@@ -6,9 +6,9 @@
 
 use super::registry::{self, Piece, Placed};
 use crate::interp::backtrace::{Place, RawFrame};
-use crate::runtime::context::{Interrupt, Unwind, VmStore};
+use crate::runtime::context::{Interrupt, Unwind, VmContext, VmStore};
 use crate::store::StoreOpaque;
-use crate::sys::{Decision, cross_return};
+use crate::sys::{Decision, TRAP_REGISTERS, cross_return, set_segment};
 use crate::trap::TrapKind;
 use jit::abi::TrapCode;
 use std::sync::atomic::Ordering;
@@ -76,8 +76,14 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
             }
             Err(why) => {
                 (*vm).unwind = Some(why);
-                walk(vm, wasm);
-                Decision::Leave
+                match walk(vm, wasm, resume) {
+                    Some(sp) => {
+                        // The address to go on at lies there already: the call has pushed it.
+                        *resume = sp;
+                        Decision::Resume
+                    }
+                    None => Decision::Leave,
+                }
             }
         }
     }
@@ -124,35 +130,108 @@ fn kind(code: TrapCode) -> TrapKind {
     }
 }
 
-/// Adds the native frames from the fault to the innermost transition to the trace; the innermost one is at `wasm`.
-unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>) {
+/// The registers that calls keep, as they are in the frame that a walk has come to.
+struct Registers {
+    by_number: [usize; 16],
+    /// Whether that frame is another instance's.
+    crossed: bool,
+}
+
+impl Registers {
+    /// Those of the faulting code; `trap` is what [`native_trap`] was given.
+    unsafe fn at(trap: *const usize) -> Registers {
+        let mut by_number = [0; 16];
+        for &(r, below) in TRAP_REGISTERS {
+            // SAFETY: they have been saved there.
+            by_number[r] = unsafe { *trap.sub(below) };
+        }
+        Registers { by_number, crossed: false }
+    }
+
+    /// Leaves a frame that has saved these registers below its return address.
+    unsafe fn leave(&mut self, saved: u32, ret: *const usize) {
+        let mut at = ret;
+        for (r, v) in self.by_number.iter_mut().enumerate() {
+            if saved >> r & 1 != 0 {
+                // SAFETY: the caller's contract.
+                unsafe {
+                    at = at.sub(1);
+                    *v = *at;
+                }
+            }
+        }
+    }
+
+    /// Leaves a frame of `cross_tail`, in front of whose words the stack pointer stands.
+    unsafe fn cross(&mut self, words: *const usize) {
+        // SAFETY: the caller's contract.
+        unsafe { (self.by_number[14], self.by_number[15]) = (*words, *words.add(1)) };
+        self.crossed = true;
+    }
+
+    /// The frame's instance.
+    fn context(&self) -> *mut VmContext {
+        self.by_number[15] as *mut VmContext
+    }
+
+    /// Lets the code go on with these. `segment`: the base of memory 0 belongs into the segment.
+    unsafe fn put(&self, trap: *mut usize, segment: bool) {
+        for &(r, below) in TRAP_REGISTERS {
+            // SAFETY: they are taken from there.
+            unsafe { *trap.sub(below) = self.by_number[r] };
+        }
+        if segment && self.crossed {
+            // SAFETY: only then is the store told to use the segment.
+            unsafe { set_segment(self.by_number[14] as *mut u8) };
+        }
+    }
+}
+
+/// Adds the native frames from the fault to the innermost transition to the trace; the innermost one is at `wasm`. An
+/// exception ends there where a frame catches it: answers the stack pointer with which that goes on.
+unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<usize> {
     // SAFETY: the frames of compiled code lie untouched on the native stack, with a return address behind each.
     unsafe {
         let store = &mut *vm.cast::<StoreOpaque>();
-        if !store.vm.unwind.as_ref().is_some_and(Unwind::is_traced) {
-            return;
-        }
+        let exception = match store.vm.unwind {
+            Some(Unwind::Exception(e)) => Some(e),
+            Some(ref why) if why.is_traced() => None,
+            _ => return None,
+        };
+        let mut registers = Registers::at(trap);
         let (mut pc, mut sp) = (store.vm.fault.pc, store.vm.fault.sp);
         let mut innermost = true;
         let (cross, cross_size) = cross_return();
         loop {
             if pc == cross && !innermost {
+                registers.cross(sp as *const usize);
                 (pc, sp) = (*((sp + cross_size) as *const usize), sp + cross_size + 8);
             }
             // A return address is looked up by the call before it.
-            let Some((map, code, at)) = registry::find(pc - usize::from(!innermost)) else { return };
+            let (map, code, at) = registry::find(pc - usize::from(!innermost))?;
             let at = at + u32::from(!innermost);
+            if let Some(e) = exception
+                && !innermost
+                && code.catches(at)
+            {
+                store.vm.unwind = None;
+                store.vm.site = None;
+                registers.put(trap, store.vm.segment != 0);
+                (*registers.context()).exception = e;
+                return Some(sp);
+            }
             match code.piece {
                 Piece::Func(own_func, _) => {
                     let offset = if innermost { wasm } else { code.call(at) };
                     let place = Place::Wasm(offset);
                     store.vm.trace.push(RawFrame { module: map.module.as_ptr(), own_func, place });
                 }
-                Piece::EntryAdapter => return,
+                Piece::EntryAdapter => return None,
                 Piece::Adapter => {}
             }
             let size = if innermost { code.frame_size(at) } else { code.full_frame() };
             let ret = sp + size as usize;
+            registers.leave(code.saved, ret as *const usize);
             pc = *(ret as *const usize);
             sp = ret + 8;
             innermost = false;

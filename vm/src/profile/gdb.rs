@@ -108,10 +108,10 @@ fn elf(p: &Published<'_>) -> Vec<u8> {
     f.extend(names);
     f.extend(&strings);
     f.resize(symbols_at + SYMBOL, 0);
-    // A global function in section 1.
+    // A global function at the begin of section 1.
     f.extend(1u32.to_le_bytes());
     f.extend([0x12, 0, 1, 0]);
-    f.extend((p.address as u64).to_le_bytes());
+    f.extend(0u64.to_le_bytes());
     f.extend((p.code.len() as u64).to_le_bytes());
     let size = p.code.len();
     f.resize(f.len() + SECTION, 0);

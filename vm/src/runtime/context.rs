@@ -36,6 +36,8 @@ pub(crate) struct VmContext {
     pub(crate) interrupt: *const AtomicBool,
     /// Native cells of own functions.
     pub(crate) native_cells: *const AtomicPtr<u8>,
+    /// The exception that a call in compiled code has just ended with, or 0: only for the code right behind that call.
+    pub(crate) exception: u64,
     /// The first globals of the module's own.
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
 }
@@ -230,6 +232,7 @@ const _: () = {
     assert!(offset_of!(VmContext, helpers) == layout::context::HELPERS);
     assert!(offset_of!(VmContext, args) == layout::context::ARGS);
     assert!(offset_of!(VmContext, interrupt) == layout::context::INTERRUPT);
+    assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

@@ -15,16 +15,24 @@ pub(crate) struct Exception {
     pub(crate) values: Box<[u64]>,
 }
 
+/// An exception of a store.
+struct Entry {
+    exception: Exception,
+    /// Whether the guest has been given a reference to it.
+    kept: bool,
+}
+
 /// The exceptions of a store.
 #[derive(Default)]
 pub(crate) struct ExceptionList {
-    entries: Vec<Option<Exception>>,
+    entries: Vec<Option<Entry>>,
     free: Vec<u32>,
 }
 
 impl ExceptionList {
     /// Adds an exception; answers the reference to it, or `None` when the guest refers to too many.
     pub(crate) fn add(&mut self, e: Exception) -> Option<u64> {
+        let e = Entry { exception: e, kept: false };
         if let Some(i) = self.free.pop() {
             self.entries[i as usize] = Some(e);
             return Some(u64::from(i) + 1);
@@ -37,11 +45,20 @@ impl ExceptionList {
     }
     /// The exception behind a reference that is not null.
     pub(crate) fn get(&self, reference: u64) -> &Exception {
-        self.entries[reference as usize - 1].as_ref().expect("a reference keeps its exception")
+        let entry = self.entries[reference as usize - 1].as_ref();
+        &entry.expect("a reference keeps its exception").exception
     }
-    /// Ends an exception that nothing refers to.
+    /// Notes that a reference is handed out to the guest.
+    pub(crate) fn keep(&mut self, reference: u64) {
+        if let Some(e) = &mut self.entries[reference as usize - 1] {
+            e.kept = true;
+        }
+    }
+    /// Ends an exception that has been caught, unless the guest refers to it.
     pub(crate) fn remove(&mut self, reference: u64) {
-        self.entries[reference as usize - 1] = None;
-        self.free.push(reference as u32 - 1);
+        let entry = &mut self.entries[reference as usize - 1];
+        if entry.take_if(|e| !e.kept).is_some() {
+            self.free.push(reference as u32 - 1);
+        }
     }
 }

@@ -12,6 +12,6 @@ pub(crate) use code::CodeMemory;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::Mapping;
 pub(crate) use transition::{
-    AVAILABLE as NATIVE_AVAILABLE, Decision, cross_return, cross_tail, enter as enter_native_code, segment_available,
-    set_segment,
+    AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_REGISTERS, cross_return, cross_tail, enter as enter_native_code,
+    segment_available, set_segment,
 };

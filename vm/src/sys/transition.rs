@@ -295,6 +295,10 @@ mod imp {
         (vm_cross_return as *const () as usize, 24)
     }
 
+    /// Where `native_trap` finds, and may change, registers of the faulting code: the number of each, and how many words below
+    /// its second argument it lies.
+    pub(crate) const TRAP_REGISTERS: &[(usize, usize)] = &[(3, 5), (5, 6), (12, 13), (13, 14), (14, 15), (15, 16)];
+
     /// Runs compiled code through an entry adapter; false when it was left before it returned.
     ///
     /// # Safety
@@ -331,6 +335,9 @@ mod imp {
     /// # Safety
     /// None is needed.
     pub(crate) unsafe fn set_segment(_base: *mut u8) {}
+
+    /// Never looked at.
+    pub(crate) const TRAP_REGISTERS: &[(usize, usize)] = &[];
 
     /// Never asked for.
     pub(crate) fn cross_tail() -> u64 {

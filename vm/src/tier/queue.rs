@@ -136,7 +136,9 @@ impl Queue {
         let mut pending = self.lock();
         pending.closed = true;
         pending.jobs.clear();
-        self.wake.notify_all();
+        if pending.threads > 0 {
+            self.wake.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {

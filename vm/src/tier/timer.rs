@@ -67,8 +67,11 @@ impl Timer {
 
     /// Ends the thread.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
-        self.wake.notify_one();
+        let mut pending = self.lock();
+        pending.closed = true;
+        if pending.running {
+            self.wake.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {

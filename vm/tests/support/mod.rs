@@ -115,6 +115,14 @@ pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
     .into()
 }
 
+impl Mode {
+    /// The compiler has not broken down, which would leave functions to the interpreter and so go unnoticed.
+    pub(crate) fn assert_compiler_is_well(&self, what: &str) {
+        let refused = self.engine.compile_stats().refused;
+        assert!(!refused.keys().any(|why| why.contains("a bug")), "{what}, {}: {refused:?}", self.name);
+    }
+}
+
 /// A count that an environment variable may raise.
 pub(crate) fn count(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)

@@ -195,8 +195,14 @@ unsafe fn deliver(store: *mut crate::runtime::context::VmStore, exception: u64, 
             *first.add(i) = *v;
         }
         match reference {
-            Reference::After => *first.add(values.len()) = exception,
-            Reference::Before => *to = exception,
+            Reference::After => {
+                *first.add(values.len()) = exception;
+                list.keep(exception);
+            }
+            Reference::Before => {
+                *to = exception;
+                list.keep(exception);
+            }
             Reference::Drop | Reference::DropBefore => list.remove(exception),
         }
     }

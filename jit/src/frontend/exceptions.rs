@@ -1,0 +1,210 @@
+//! Exceptions: `try_table`, throwing, and what happens behind calls that may throw.
+//!
+//! A call in the body of a `try_table` comes back with an exception like with results: the code behind it looks into the
+//! context and branches to a cold block. There, and where something is thrown in such a body, the clauses are tried one after the
+//! other, those of the innermost `try_table` first; each is a branch to its label like others. What none of them catches
+//! leaves the function.
+
+use super::builder::Builder;
+use super::calls::func_of;
+use crate::abi::{ARG_AREA_STRIDE, Helper, TrapCode};
+use crate::ir::{Alias, IntCc, Op, SimdOp, Type, Value};
+use smallvec::SmallVec;
+use wasm::layout::context;
+use wasmparser::{Catch, TryTable};
+
+/// One clause of a `try_table`.
+#[derive(Clone, Copy)]
+pub(super) struct Clause {
+    /// The tag it catches, or all.
+    tag: Option<u32>,
+    /// Whether the reference is handed out.
+    with_ref: bool,
+    /// Index of the frame whose label it branches to.
+    target: usize,
+}
+
+/// The label of a clause, as a depth outside the `try_table`.
+pub(super) fn label_of(catch: &Catch) -> u32 {
+    match *catch {
+        Catch::One { label, .. } | Catch::OneRef { label, .. } | Catch::All { label } | Catch::AllRef { label } => {
+            label
+        }
+    }
+}
+
+impl Builder<'_> {
+    // ---- structures
+
+    fn clauses(&self, table: &TryTable) -> SmallVec<[Clause; 4]> {
+        let clause = |catch: &Catch| {
+            let (tag, with_ref) = match *catch {
+                Catch::One { tag, .. } => (Some(tag), false),
+                Catch::OneRef { tag, .. } => (Some(tag), true),
+                Catch::All { .. } => (None, false),
+                Catch::AllRef { .. } => (None, true),
+            };
+            Clause { tag, with_ref, target: self.frame_index(label_of(catch)) }
+        };
+        table.catches.iter().map(clause).collect()
+    }
+
+    /// Gives clauses to the frame opened last.
+    fn set_clauses(&mut self, clauses: &[Clause]) {
+        if !clauses.is_empty() {
+            self.tries.push(self.control.len() - 1);
+            self.frame().clauses.extend_from_slice(clauses);
+        }
+    }
+
+    pub(super) fn try_table(&mut self, table: &TryTable) {
+        let clauses = self.clauses(table);
+        for c in &clauses {
+            self.control[c.target].labelled = true;
+        }
+        self.block(table.ty);
+        self.set_clauses(&clauses);
+        if !clauses.is_empty() {
+            // As the interpreter does, whose clauses lie before the body.
+            self.new_segment();
+        }
+    }
+
+    /// As [`Self::seek_structure`].
+    pub(super) fn seek_try_table(&mut self, table: &TryTable, height: u32) {
+        if self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos)) {
+            let clauses = self.clauses(table);
+            self.seek_structure(table.ty, height, false);
+            self.set_clauses(&clauses);
+        } else {
+            self.open_dead();
+        }
+    }
+
+    // ---- throwing
+
+    /// Whether a clause of the function may catch what is thrown here.
+    pub(super) fn is_caught(&self) -> bool {
+        !self.tries.is_empty()
+    }
+
+    /// The values go to the argument area.
+    pub(super) fn throw(&mut self, tag: u32) {
+        let ty = self.call_type(self.module.tags[tag as usize]);
+        let n = func_of(&ty).map_or(0, |f| f.params.len());
+        let values = self.pop_n(n);
+        if n > 0 {
+            let ctx = self.ctx();
+            let area = self.constant_load(Type::I64, ctx, context::ARGS);
+            for (i, &v) in values.iter().enumerate() {
+                let v = self.wide(v);
+                self.pointer_store(area, i as i64 * i64::from(ARG_AREA_STRIDE), v, Alias::Other);
+            }
+        }
+        let tag = self.i64_const(i64::from(tag));
+        if self.is_caught() {
+            self.f.blocks[self.block.index()].cold = true;
+            let exception = self.helper(Helper::MakeException, &[tag]);
+            self.dispatch(exception);
+            return self.set_unreachable();
+        }
+        self.helper(Helper::Throw, &[tag]);
+        self.trap(TrapCode::Unreachable);
+    }
+
+    pub(super) fn throw_ref(&mut self) {
+        let v = self.pop();
+        if self.is_caught() {
+            let is_null = self.icmp_const(IntCc::Eq, v, 0);
+            self.trap_if(is_null, TrapCode::NullExceptionReference);
+            self.dispatch(v);
+            return self.set_unreachable();
+        }
+        self.helper(Helper::ThrowRef, &[v]);
+        self.trap(TrapCode::Unreachable);
+    }
+
+    // ---- catching
+
+    /// Behind a call, whose results are not on the stack yet.
+    pub(super) fn catch_behind_call(&mut self) {
+        let ctx = self.ctx();
+        let at = context::EXCEPTION as i64;
+        let pending = self.pointer_load(Type::I64, ctx, at, Alias::Other);
+        let thrown = self.icmp_const(IntCc::Ne, pending, 0);
+        let Some((landing, on)) = self.fork(thrown) else { return };
+        self.f.blocks[landing.index()].cold = true;
+        self.on_edge(landing, |b| {
+            // Read again, so that the comparison may do so by itself.
+            let exception = b.pointer_load(Type::I64, ctx, at, Alias::Other);
+            let none = b.i64_const(0);
+            b.pointer_store(ctx, at, none, Alias::Other);
+            b.dispatch(exception);
+        });
+        self.enter(on);
+    }
+
+    /// Ends the block with branches to the clauses that may catch an exception. Operands and locals stay as they are.
+    fn dispatch(&mut self, exception: Value) {
+        for i in (0..self.tries.len()).rev() {
+            let frame = self.tries[i];
+            for k in 0..self.control[frame].clauses.len() {
+                let clause = self.control[frame].clauses[k];
+                let Some(tag) = clause.tag else { return self.deliver(exception, clause) };
+                let tag = self.i64_const(i64::from(tag));
+                let fits = self.helper(Helper::ExceptionIs, &[exception, tag]);
+                let fits = self.icmp_const(IntCc::Ne, fits, 0);
+                let Some((yes, no)) = self.fork(fits) else { return };
+                self.on_edge(yes, |b| b.deliver(exception, clause));
+                self.enter(no);
+            }
+        }
+        self.helper(Helper::ThrowRef, &[exception]);
+        self.push(crate::ir::Inst { aux: TrapCode::Unreachable as u8, ..crate::ir::Inst::new(Op::Trap, Type::Void) });
+        self.f.blocks[self.block.index()].cold = true;
+    }
+
+    /// Branches to a clause's label with the exception's values.
+    fn deliver(&mut self, exception: Value, clause: Clause) {
+        let height = self.stack.len();
+        if let Some(tag) = clause.tag {
+            let ty = self.call_type(self.module.tags[tag as usize]);
+            let mut slot = 0;
+            for &t in func_of(&ty).iter().flat_map(|f| f.params.iter()) {
+                let v = self.exception_value(exception, slot, Type::of(t));
+                self.stack.push(v);
+                slot += t.slots();
+            }
+        }
+        if clause.with_ref {
+            self.stack.push(exception);
+        }
+        let kept = self.i64_const(i64::from(clause.with_ref));
+        self.helper(Helper::ExceptionCaught, &[exception, kept]);
+        self.leave(clause.target);
+        self.stack.truncate(height);
+    }
+
+    /// A value of an exception, from its slot or two.
+    fn exception_value(&mut self, exception: Value, slot: u32, ty: Type) -> Value {
+        let mut raw = |s: u32| {
+            let s = self.i64_const(i64::from(s));
+            self.helper(Helper::ExceptionValue, &[exception, s])
+        };
+        let v = raw(slot);
+        match ty {
+            Type::I32 => self.un(Op::Wrap, Type::I32, v),
+            Type::F32 => {
+                let v = self.un(Op::Wrap, Type::I32, v);
+                self.un(Op::Bitcast, Type::F32, v)
+            }
+            Type::F64 => self.un(Op::Bitcast, Type::F64, v),
+            Type::V128 => {
+                let high = raw(slot + 1);
+                let v = self.simd(SimdOp::I64x2Splat, 0, &[v]);
+                self.simd(SimdOp::I64x2ReplaceLane, 1, &[v, high])
+            }
+            _ => v,
+        }
+    }
+}
