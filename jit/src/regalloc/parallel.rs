@@ -103,8 +103,9 @@ impl Sequencer {
             }
             return;
         }
-        let temporary = if in_registers { Alloc::Reg(self.scratch) } else { self.temporary_slot(first.class, slots) };
         let (last, rest) = cycle.split_last().unwrap_or((first, &[]));
+        // A cycle may hold floats and vectors; what goes through the temporary is the last value.
+        let temporary = if in_registers { Alloc::Reg(self.scratch) } else { self.temporary_slot(last.class, slots) };
         out.push(last, last.from, temporary);
         for it in rest {
             out.push(it, it.from, it.to);
