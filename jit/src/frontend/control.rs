@@ -618,10 +618,14 @@ impl Builder<'_> {
     fn load_ahead(&mut self, index: u32, writes: u8, reads: u8) {
         if writes & class::GLOBAL == 0 {
             for g in self.scan.loops[index as usize].globals.clone() {
-                self.global_value(g);
+                // The loop's body has not been validated yet.
+                if (g as usize) < self.module.globals.len() {
+                    self.global_value(g);
+                }
             }
         }
-        if writes & class::MEMORY_DESC == 0 && reads & class::MEMORY_DESC != 0 && !self.settings.guarded {
+        let wanted = writes & class::MEMORY_DESC == 0 && reads & class::MEMORY_DESC != 0;
+        if wanted && !self.settings.guarded && !self.module.memories.is_empty() {
             self.memory_base(0);
             self.memory_length(0);
         }

@@ -35,19 +35,19 @@
 ;; func () -> (i32) {
 ;; block0:
 ;; ~ v0:i64 = ctx
-;;   v1:i32 = pload/global v0, #96 @69
+;;   v1:i32 = pload/global v0, #112 @69
 ;; ~ v3:i32 = iconst #-16
 ;; ~ v4:i32 = add v1, v3 @6d
-;;   v5 = pstore/global v0, v4, #96 @6e
-;;   v6 = pstore/global v0, v4, #112 @72
+;;   v5 = pstore/global v0, v4, #112 @6e
+;;   v6 = pstore/global v0, v4, #128 @72
 ;; ~ v7:i32 = iconst #7
 ;;   v8 = store v4, v7 @78
 ;; ~ v9:i64 = cload v0, #24 @7b
 ;; ~ v10:i64 = cload v9 @7b
 ;;   v11 = call_far v10, #0 @7b
-;;   v12:i32 = pload/global v0, #96 @7d
+;;   v12:i32 = pload/global v0, #112 @7d
 ;; ~ v2:i32 = iconst #16
 ;; ~ v13:i32 = add v12, v2 @81
-;;   v14 = pstore/global v0, v13, #96 @82
+;;   v14 = pstore/global v0, v13, #112 @82
 ;;   v15 = return v13 @86
 ;; }
