@@ -167,7 +167,7 @@ impl Builder<'_> {
         self.trap_if(beyond, code);
         let base = self.table_base(t);
         match self.f.as_iconst(index) {
-            Some(c) if c < 1 << 27 => (base, c * 8),
+            Some(c) if (0..1 << 27).contains(&c) => (base, c * 8),
             _ => {
                 let offset = self.bin_const(Op::Shl, Type::I64, index, 3);
                 (self.bin(Op::Add, Type::I64, base, offset), 0)
