@@ -144,7 +144,9 @@ impl InstanceData {
                 ConstOp::RefFunc(f) => [self.func_ref(f) as u64, 0],
                 // SAFETY: globals before the one being made are initialised, and validation allows no others.
                 ConstOp::GlobalGet(g) => unsafe { (*self.globals[g as usize]).value },
-                ConstOp::Unsupported(what) => return Err(Error::Unsupported(what.into())),
+                ConstOp::Unsupported => {
+                    return Err(Error::Unsupported("garbage collection in a constant expression".into()));
+                }
                 binary => {
                     // Validation guarantees two operands of the right type.
                     let (Some([b, _]), Some([a, _])) = (stack.pop(), stack.pop()) else {

@@ -1,13 +1,14 @@
 //! Constant expressions: initialisers of globals, tables, and segment offsets.
 
 use crate::types::{HeapType, ValType};
+use serde::{Deserialize, Serialize};
 
 /// A constant expression: a short program for a stack machine.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConstExpr(pub Box<[ConstOp]>);
 
 /// One instruction of a constant expression.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // each is the instruction of that name
 pub enum ConstOp {
     I32Const(i32),
@@ -25,7 +26,7 @@ pub enum ConstOp {
     I64Sub,
     I64Mul,
     /// An instruction that is valid here but cannot be evaluated by this version (garbage collection).
-    Unsupported(&'static str),
+    Unsupported,
 }
 
 impl ConstExpr {

@@ -5,11 +5,17 @@
 
 use crate::const_expr::ConstExpr;
 use crate::types::*;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
-use wasmparser::ValidatorResources;
+use std::sync::OnceLock;
+use wasmparser::{ValidatorResources, WasmFeatures};
 
 /// A parsed module: sections validated, function bodies not yet.
+///
+/// It can be written down and read again, for engines whose registries give its types the same ids. What validating a body needs
+/// is then made again from the module's bytes when it is first asked for.
+#[derive(Serialize, Deserialize)]
 pub struct Module {
     /// Canonical id of each type of the type section.
     pub types: Vec<TypeId>,
@@ -43,13 +49,15 @@ pub struct Module {
     pub name_section: Option<Range<usize>>,
     /// Custom sections: name and range of their content.
     pub custom_sections: Vec<(Box<str>, Range<usize>)>,
-    /// What validating a body needs; absent when the module has no bodies.
-    pub(crate) resources: Option<ValidatorResources>,
-    pub(crate) features: wasmparser::WasmFeatures,
+    /// What validating a body needs.
+    #[serde(skip)]
+    pub(crate) resources: OnceLock<ValidatorResources>,
+    /// Bits of [`Module::features`].
+    pub(crate) features: u64,
 }
 
 /// Where a function's body lies in the module's bytes: locals and code, without the size prefix.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FuncBody {
     /// First byte.
     pub start: u32,
@@ -65,7 +73,7 @@ impl FuncBody {
 }
 
 /// One import.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Import {
     /// Name of the module it comes from.
     pub module: Box<str>,
@@ -76,7 +84,7 @@ pub struct Import {
 }
 
 /// What an import must be.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ImportType {
     /// A function of this type.
     Func(TypeId),
@@ -91,7 +99,7 @@ pub enum ImportType {
 }
 
 /// A table with its initialiser; imported tables have none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Table {
     /// Its type.
     pub ty: TableType,
@@ -100,7 +108,7 @@ pub struct Table {
 }
 
 /// A global with its initialiser; imported globals have none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Global {
     /// Its type.
     pub ty: GlobalType,
@@ -109,7 +117,7 @@ pub struct Global {
 }
 
 /// The five kinds of things that modules import and export, in the order of [`Module::imported`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum ExternKind {
     Func,
@@ -120,7 +128,7 @@ pub enum ExternKind {
 }
 
 /// One export.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Export {
     /// Its name.
     pub name: Box<str>,
@@ -131,7 +139,7 @@ pub struct Export {
 }
 
 /// When an element segment is used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ElemMode {
     /// By `table.init`.
     Passive,
@@ -147,7 +155,7 @@ pub enum ElemMode {
 }
 
 /// Contents of an element segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ElemItems {
     /// Functions by index.
     Funcs(Box<[u32]>),
@@ -170,7 +178,7 @@ impl ElemItems {
 }
 
 /// An element segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ElemSegment {
     /// When it is used.
     pub mode: ElemMode,
@@ -181,7 +189,7 @@ pub struct ElemSegment {
 }
 
 /// When a data segment is used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum DataMode {
     /// By `memory.init`.
     Passive,
@@ -195,7 +203,7 @@ pub enum DataMode {
 }
 
 /// A data segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DataSegment {
     /// When it is used.
     pub mode: DataMode,
@@ -220,7 +228,7 @@ impl Module {
     }
 
     /// The features the module was read with.
-    pub fn features(&self) -> wasmparser::WasmFeatures {
-        self.features
+    pub fn features(&self) -> WasmFeatures {
+        WasmFeatures::from_bits_truncate(self.features)
     }
 }

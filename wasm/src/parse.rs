@@ -9,6 +9,7 @@ use crate::module::*;
 use crate::registry::TypeRegistry;
 use crate::types::*;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use wasmparser::{
     BinaryReader, CompositeInnerType, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FuncToValidate,
     FuncValidator, FuncValidatorAllocations, Operator, Parser, Payload, TableInit, TypeRef, UnpackedIndex,
@@ -55,12 +56,26 @@ pub fn validate_body<'a>(
 ) -> (FuncValidator<ValidatorResources>, BinaryReader<'a>) {
     let body = module.bodies[own_func as usize];
     let index = own_func + module.imported_funcs();
-    // `resources` is set by the first code section entry, and `own_func` has one.
-    let resources = module.resources.clone().expect("a module with bodies keeps its validator's resources");
-    let ty = wasmparser::WasmModuleResources::type_index_of_function(&resources, index).unwrap_or(0);
-    let to_validate = FuncToValidate { resources, index, ty, features: module.features };
-    let reader = BinaryReader::new_features(&bytes[body.range()], u64::from(body.start), module.features);
+    let features = module.features();
+    // The module has a body, and these are the bytes it was parsed from.
+    let resources = module.resources.get_or_init(|| resources(bytes, features).expect("the module has been validated"));
+    let ty = wasmparser::WasmModuleResources::type_index_of_function(resources, index).unwrap_or(0);
+    let to_validate = FuncToValidate { resources: resources.clone(), index, ty, features };
+    let reader = BinaryReader::new_features(&bytes[body.range()], u64::from(body.start), features);
     (to_validate.into_validator(allocs), reader)
+}
+
+/// What validating bodies needs of a module, from its sections before the code.
+fn resources(bytes: &[u8], features: WasmFeatures) -> Option<ValidatorResources> {
+    let mut validator = Validator::new_with_features(features);
+    let mut parser = Parser::new(0);
+    parser.set_features(features);
+    for payload in parser.parse_all(bytes) {
+        if let ValidPayload::Func(f, _) = validator.payload(&payload.ok()?).ok()? {
+            return Some(f.resources);
+        }
+    }
+    None
 }
 
 struct ModuleParser<'a> {
@@ -89,8 +104,8 @@ impl<'a> ModuleParser<'a> {
             imported: [0; 5],
             name_section: None,
             custom_sections: vec![],
-            resources: None,
-            features,
+            resources: OnceLock::new(),
+            features: features.bits(),
         };
         ModuleParser { registry, bytes, validator: Validator::new_with_features(features), module }
     }
@@ -111,7 +126,7 @@ impl<'a> ModuleParser<'a> {
         if let ValidPayload::Func(to_validate, body) = self.validator.payload(&payload)? {
             let range = body.range();
             self.module.bodies.push(FuncBody { start: range.start as u32, end: range.end as u32 });
-            self.module.resources.get_or_insert(to_validate.resources);
+            self.module.resources.get_or_init(|| to_validate.resources);
             return Ok(());
         }
         match payload {
@@ -367,7 +382,7 @@ impl<'a> ModuleParser<'a> {
                 Operator::I64Mul => ConstOp::I64Mul,
                 Operator::End => continue,
                 // The section's validator has accepted it, so it is one of the garbage collection proposal.
-                _ => ConstOp::Unsupported("garbage collection in a constant expression"),
+                _ => ConstOp::Unsupported,
             });
         }
         Ok(ConstExpr(ops.into()))

@@ -4,9 +4,14 @@
 //! all modules. A group is keyed by its own structure with inner references written relative to the group
 //! (iso-recursive equivalence, as the specification defines it). Entries live as long as the registry:
 //! ids inside running code stay valid.
+//!
+//! An id is a hash of the group's structure, so that compiled code, which compares ids with constants, means the same in
+//! every process. Two groups that want the same ids are told apart by moving the later one, which is then *displaced*: code that
+//! names it is good for this registry only.
 
 use crate::types::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The canonical types of one engine.
@@ -18,7 +23,52 @@ pub struct TypeRegistry {
 #[derive(Default)]
 struct Tables {
     groups: HashMap<Arc<[SubType]>, TypeId>,
-    types: Vec<Arc<SubType>>,
+    types: HashMap<u32, Entry, BuildHasherDefault<AsIs>>,
+    displaced: HashSet<TypeId>,
+}
+
+struct Entry {
+    ty: Arc<SubType>,
+    group: Arc<[SubType]>,
+    /// Id of the group's first member.
+    first: TypeId,
+}
+
+/// For keys that are hashes already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.0 = self.0 << 8 | u64::from(b));
+    }
+    fn write_u32(&mut self, n: u32) {
+        // The table looks at the highest bits and at the lowest.
+        self.0 = u64::from(n) | u64::from(n) << 32;
+    }
+}
+
+/// FNV-1a with a final mix: the same in every process, unlike the standard library's default.
+struct Stable(u64);
+
+impl Hasher for Stable {
+    fn finish(&self) -> u64 {
+        let h = (self.0 ^ self.0 >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        h ^ h >> 29
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.0 = (self.0 ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    }
+}
+
+/// The id that a group's first member wants, at an attempt. They stay clear of 0 and of the sign bit.
+fn wanted_id(group: &[SubType], attempt: u32) -> u32 {
+    let mut h = Stable(0xcbf2_9ce4_8422_2325);
+    (attempt, group).hash(&mut h);
+    (h.finish() as u32 & 0x3fff_ffff) + 1
 }
 
 impl TypeRegistry {
@@ -32,13 +82,38 @@ impl TypeRegistry {
         if let Some(&id) = t.groups.get(group.as_slice()) {
             return id;
         }
-        let base = t.types.len() as u32;
-        let key: Arc<[SubType]> = group.into();
-        for sub in key.iter() {
-            t.types.push(Arc::new(resolve_group(sub, base)));
+        let count = group.len() as u32;
+        let free = |base: u32, t: &Tables| (base..base + count).all(|id| !t.types.contains_key(&id));
+        let mut attempt = 0;
+        let base = loop {
+            let base = wanted_id(&group, attempt);
+            if free(base, &t) {
+                break base;
+            }
+            attempt += 1;
+        };
+        let (key, first): (Arc<[SubType]>, _) = (group.into(), TypeId(base));
+        for (id, sub) in (base..).zip(key.iter()) {
+            let ty = Arc::new(resolve_group(sub, base));
+            t.types.insert(id, Entry { ty, group: key.clone(), first });
+            if attempt > 0 {
+                t.displaced.insert(TypeId(id));
+            }
         }
-        t.groups.insert(key, TypeId(base));
-        TypeId(base)
+        t.groups.insert(key, first);
+        first
+    }
+
+    /// The group that a type was interned with, and the id of the group's first member.
+    pub fn group(&self, id: TypeId) -> (Arc<[SubType]>, TypeId) {
+        let t = self.read();
+        let e = &t.types[&id.0];
+        (e.group.clone(), e.first)
+    }
+
+    /// Whether another registry may know the type by another id.
+    pub fn is_displaced(&self, id: TypeId) -> bool {
+        self.read().displaced.contains(&id)
     }
 
     /// Interns a function type that stands alone: final, without supertype.
@@ -48,7 +123,7 @@ impl TypeRegistry {
 
     /// The type behind an id.
     pub fn get(&self, id: TypeId) -> Arc<SubType> {
-        self.read().types[id.0 as usize].clone()
+        self.read().types[&id.0].ty.clone()
     }
 
     /// The function type behind an id, if it is one.
@@ -67,7 +142,7 @@ impl TypeRegistry {
             if at == sup {
                 return true;
             }
-            match t.types[at.0 as usize].supertype {
+            match t.types[&at.0].ty.supertype {
                 Some(HeapType::Concrete(next)) => at = next,
                 _ => return false,
             }
@@ -176,6 +251,26 @@ mod tests {
         let outer = ValType::Ref(RefType { nullable: true, heap: HeapType::Concrete(a) });
         assert_ne!(a, r.intern_group(vec![sub(outer)]));
         assert_eq!(r.func(a).unwrap().params[0], outer);
+    }
+
+    #[test]
+    fn ids_are_the_same_in_every_registry_unless_they_collide() {
+        let (a, b) = (TypeRegistry::default(), TypeRegistry::default());
+        a.intern_func(func(&[ValType::F32]));
+        let id = a.intern_func(func(&[ValType::I64]));
+        assert_eq!(id, b.intern_func(func(&[ValType::I64])));
+        assert!(!a.is_displaced(id));
+        assert_eq!(a.group(id).1, id);
+        // Somebody else sits where another type belongs.
+        let group = vec![SubType { is_final: true, supertype: None, composite: CompositeType::Func(func(&[])) }];
+        let squatter = Arc::new(group[0].clone());
+        let wanted = TypeId(wanted_id(&group, 0));
+        let entry = Entry { ty: squatter, group: group.clone().into(), first: wanted };
+        b.write().types.insert(wanted.0, entry);
+        let moved = b.intern_group(group.clone());
+        assert_ne!(moved, wanted);
+        assert!(b.is_displaced(moved));
+        assert_eq!(moved, b.intern_group(group));
     }
 
     #[test]

@@ -2,14 +2,15 @@
 //!
 //! Two types are equal here exactly when the specification calls them equivalent, so comparing ids suffices.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Canonical id of a defined type, unique within one [`TypeRegistry`](crate::TypeRegistry).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct TypeId(pub u32);
 
 /// The type of a value.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum ValType {
     /// 32-bit integer.
     I32,
@@ -26,7 +27,7 @@ pub enum ValType {
 }
 
 /// The type of a reference.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RefType {
     /// Whether null belongs to the type.
     pub nullable: bool,
@@ -35,7 +36,7 @@ pub struct RefType {
 }
 
 /// What a reference refers to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)] // the names are the specification's
 pub enum HeapType {
     Func,
@@ -81,7 +82,7 @@ impl ValType {
 }
 
 /// A function type.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct FuncType {
     /// Types of the parameters.
     pub params: Box<[ValType]>,
@@ -101,7 +102,7 @@ impl FuncType {
 }
 
 /// What a field of a struct or an element of an array holds.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum StorageType {
     /// Packed 8-bit integer.
     I8,
@@ -112,7 +113,7 @@ pub enum StorageType {
 }
 
 /// A field.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct FieldType {
     /// What it holds.
     pub storage: StorageType,
@@ -121,7 +122,7 @@ pub struct FieldType {
 }
 
 /// The structure of a defined type.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum CompositeType {
     /// A function.
     Func(FuncType),
@@ -132,7 +133,7 @@ pub enum CompositeType {
 }
 
 /// A defined type with its place in the subtype hierarchy.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct SubType {
     /// Whether other types may not extend it.
     pub is_final: bool,
@@ -143,7 +144,7 @@ pub struct SubType {
 }
 
 /// Type of a table.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct TableType {
     /// Type of the elements.
     pub element: RefType,
@@ -156,7 +157,7 @@ pub struct TableType {
 }
 
 /// Type of a linear memory. Sizes are in pages of `1 << page_size_log2` bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct MemoryType {
     /// Initial size in pages.
     pub min: u64,
@@ -182,7 +183,7 @@ impl MemoryType {
 }
 
 /// Type of a global.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct GlobalType {
     /// Type of the value.
     pub content: ValType,
