@@ -23,6 +23,7 @@ Examples:
   vm run app.wasm                      run a program
   vm run --dir . app.wasm in.txt       and let it use the current directory
   vm run --invoke add math.wat 1 2     call one function
+  vm aot app.wasm                      compile it now, so that it starts compiled
   vm inspect app.wasm                  see what a module imports and exports";
 
 const RUN_EXAMPLES: &str = "\
@@ -49,6 +50,10 @@ struct Cli {
 pub(crate) enum Command {
     /// Run a program, or one function of a module
     Run(RunArgs),
+    /// Compile all of a module ahead of time, into the cache or a file
+    Aot(AotArgs),
+    /// Look at the cache of compiled code, or make it smaller
+    Cache(CacheArgs),
     /// Check that modules are valid, every function of them
     Validate(ValidateArgs),
     /// Run conformance scripts (.wast)
@@ -111,6 +116,13 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) execution: Execution,
 
+    #[command(flatten)]
+    pub(crate) cache: CacheChoice,
+
+    /// Run the machine code of an artifact that this user has not signed: it can do whatever you can
+    #[arg(long)]
+    pub(crate) allow_precompiled: bool,
+
     /// At the end, say what was compiled, when, how long it took, and what was not
     #[arg(long)]
     pub(crate) stats: bool,
@@ -127,6 +139,103 @@ pub(crate) struct RunArgs {
     #[arg(value_name = "FILE", required = true, num_args = 1.., trailing_var_arg = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file_and_args: Vec<OsString>,
+}
+
+/// Where compiled code is kept.
+#[derive(Args, Debug)]
+pub(crate) struct CacheChoice {
+    /// Keep compiled code in this directory, instead of VM_CACHE_DIR or the user's cache directory
+    #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Keep no compiled code, and use none that was kept
+    #[arg(long, conflicts_with = "dir")]
+    pub(crate) no_cache: bool,
+}
+
+/// Arguments of `vm aot`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without -o the code goes to the cache, where `vm run FILE` finds it. With -o it goes to a file that `vm run` takes in FILE's
+place; FILE is in it, and is run instead where the code does not fit.
+
+Examples:
+  vm aot app.wasm
+  vm aot app.wasm -o app.aot && vm run app.aot
+  vm aot --target-cpu baseline,popcnt,avx2 app.wasm -o app.aot")]
+pub(crate) struct AotArgs {
+    /// Write the code to this file
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The processor to compile for: `native`, `baseline`, and features to add, separated by commas
+    #[arg(long, value_name = "CPU", default_value = "native", value_parser = quantity::processor)]
+    pub(crate) target_cpu: vm::Processor,
+
+    /// How much to improve the code: 0, 1 or 2
+    #[arg(short = 'O', long = "optimise", value_name = "LEVEL", default_value = "2", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(crate) optimise: u8,
+
+    /// Let the code count fuel, for `vm run --fuel`
+    #[arg(long)]
+    pub(crate) fuel: bool,
+
+    /// Let the code be interruptible, for `vm run --timeout`
+    #[arg(long)]
+    pub(crate) interruptible: bool,
+
+    /// How memory accesses are kept in bounds; `auto` uses guard pages where it can
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub(crate) memory: Memory,
+
+    /// How many threads compile. As many as there are processors if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) threads: Option<u64>,
+
+    /// Say how long each phase and the slowest functions took
+    #[arg(long)]
+    pub(crate) timings: bool,
+
+    /// Say nothing unless something is wrong
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheChoice,
+
+    /// The module (.wasm or .wat)
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// Arguments of `vm cache`.
+#[derive(Args, Debug)]
+pub(crate) struct CacheArgs {
+    /// The cache, instead of VM_CACHE_DIR or the user's cache directory
+    #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
+    pub(crate) dir: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) action: CacheAction,
+}
+
+/// What to do with the cache.
+#[derive(Subcommand, Debug)]
+pub(crate) enum CacheAction {
+    /// Print where it is
+    Path,
+    /// List what is in it
+    List,
+    /// Say how much is in it
+    Stat,
+    /// Remove everything
+    Clean,
+    /// Remove what has not been used for longest until the rest takes so many bytes at most
+    Prune {
+        /// Such as 500M
+        #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+        max_size: Option<u64>,
+    },
 }
 
 /// How functions are executed.

@@ -3,7 +3,9 @@
 //! In: the command line. Out: what the command prints, and its exit code. The invariant: no input makes it panic; what
 //! goes wrong ends in one message on standard error and the code that [`exit`] lists.
 
+mod aot;
 mod args;
+mod cache;
 mod completions;
 mod exit;
 mod inspect;
@@ -28,6 +30,8 @@ fn main() {
     pipe::end_quietly_when_closed();
     let outcome = match args::parse() {
         Command::Run(args) => run::run(args),
+        Command::Aot(args) => aot::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Wast(args) => wast::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -49,6 +49,23 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| "is too large".to_string())
 }
 
+/// A processor: `native`, `baseline`, or features beyond the baseline, separated by commas.
+pub(crate) fn processor(text: &str) -> Result<vm::Processor, String> {
+    let mut parts = text.split(',').map(str::trim).filter(|p| !p.is_empty()).peekable();
+    let mut processor = match parts.peek() {
+        None => return Err("expected `native`, `baseline` or features".into()),
+        Some(&"native") => vm::Processor::native(),
+        Some(_) => vm::Processor::baseline(),
+    };
+    parts.next_if(|p| matches!(*p, "native" | "baseline"));
+    for feature in parts {
+        if !processor.enable(feature) {
+            return Err(format!("no feature `{feature}`; there are {}", vm::Processor::FEATURES.join(", ")));
+        }
+    }
+    Ok(processor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,11 @@ struct Run {
 pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     let engine = engine(&args)?;
     let (file, guest_args) = args.file_and_args.split_first().ok_or_else(|| Exit::usage("no FILE given"))?;
-    let module = module::load(&engine, Path::new(file))?;
+    let path = Path::new(file);
+    let module = if args.allow_precompiled { module::load_trusted(&engine, path) } else { module::load(&engine, path) }?;
+    if let Some(why) = module.note() {
+        output::complain(&format!("note: {}: {why}; running the module in it", path.display()));
+    }
     let wasi = wasi_context(&args, file, guest_args)?;
     let mut store = Store::new(&engine, Host { wasi });
     let file = file.to_string_lossy().into_owned();
@@ -47,11 +51,14 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     let stats = args.stats;
     let mut run = Run { file, args, store, watchdog };
     let outcome = run.guest(&module);
+    // Who cannot keep code does without; the guest has run.
+    let saved = module.save();
     // The process ends now, and takes less time to do so than the store's mappings to be given back one by one.
-    std::mem::forget((run, module));
+    std::mem::forget(run);
     if stats {
-        output::complain(&stats::text(&engine.compile_stats()));
+        output::complain(&stats::text(&engine.compile_stats(), &module, &saved));
     }
+    std::mem::forget(module);
     outcome
 }
 
@@ -67,6 +74,7 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
             Profile::JitDump => vm::Profile::JitDump,
         }))
         .gdb(args.gdb)
+        .cache(settings::cache(&args.cache))
         .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
         .validation(match args.validate {

@@ -2,8 +2,8 @@
 //!
 //! Out: the runtime's configuration.
 
-use crate::args::{Execution, Memory, Tier};
-use vm::MemoryMode;
+use crate::args::{CacheChoice, Execution, Memory, Tier};
+use vm::{Cache, MemoryMode};
 
 /// What executes functions.
 pub(crate) fn tier(tier: Tier) -> vm::Tier {
@@ -24,5 +24,14 @@ pub(crate) fn memory_mode(memory: Memory) -> MemoryMode {
     match memory {
         Memory::Auto => MemoryMode::Auto,
         Memory::Checked => MemoryMode::Checked,
+    }
+}
+
+/// Where compiled code is kept, if anywhere.
+pub(crate) fn cache(choice: &CacheChoice) -> Option<Cache> {
+    match (&choice.dir, choice.no_cache) {
+        (_, true) => None,
+        (Some(dir), _) => Some(Cache::at(dir)),
+        (None, _) => Cache::user(),
     }
 }

@@ -2,10 +2,26 @@
 
 use std::fmt::Write;
 use std::time::Duration;
-use vm::{Compilation, CompileStats};
+use vm::{Compilation, CompileStats, Module};
 
-/// Totals, then a line per compilation in the order in which they began.
-pub(crate) fn text(stats: &CompileStats) -> String {
+/// Totals, what came from where, then a line per compilation in the order in which they began.
+pub(crate) fn text(stats: &CompileStats, module: &Module, saved: &vm::Result<bool>) -> String {
+    let mut text = totals(stats);
+    let _ = match module.precompiled() {
+        Some((functions, bytes)) => write!(text, "\n  {functions} functions were compiled before: {bytes} bytes of machine code"),
+        None => Ok(()),
+    };
+    let _ = match saved {
+        Ok(true) => write!(text, "\n  kept for the next run"),
+        Ok(false) => Ok(()),
+        Err(e) => write!(text, "\n  not kept for the next run: {e}"),
+    };
+    log(&mut text, stats);
+    text
+}
+
+/// What was compiled, altogether.
+fn totals(stats: &CompileStats) -> String {
     let mut text = format!(
         "compiled {} functions and {} loops: {} bytes of WebAssembly to {} bytes of machine code in {}",
         stats.functions,
@@ -24,6 +40,11 @@ pub(crate) fn text(stats: &CompileStats) -> String {
     for (why, n) in &stats.refused {
         let _ = write!(text, "\n  {n} not compiled: {why}");
     }
+    text
+}
+
+/// Single compilations.
+pub(crate) fn log(text: &mut String, stats: &CompileStats) {
     if !stats.log.is_empty() {
         let _ = write!(text, "\n{:>12} {:>12} {:>8} {:>8}  function", "began", "took", "wasm", "code");
     }
@@ -32,7 +53,6 @@ pub(crate) fn text(stats: &CompileStats) -> String {
     for c in log {
         let _ = write!(text, "\n{}", line(c));
     }
-    text
 }
 
 fn line(c: &Compilation) -> String {

@@ -31,6 +31,7 @@
 //! **Stack.** A function that calls helpers, or has a frame larger than [`MAX_UNCHECKED_FRAME`], compares `rsp` less its frame with
 //! `VmStore::native_limit` first. All others rely on the guard pages under the native stack.
 
+use serde::{Deserialize, Serialize};
 use wasm::{FuncType, ValType};
 
 /// Integer registers of arguments: rdi, rsi, rdx, rcx, r8, r9, r10, r11.
@@ -93,7 +94,7 @@ pub fn results(ty: &FuncType) -> Vec<(ValType, Place)> {
 macro_rules! trap_codes {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Why compiled code stops at a place.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
         #[repr(u8)]
         #[allow(missing_docs)] // the specification's traps
         pub enum TrapCode { $($(#[$doc])* $name,)* }

@@ -20,12 +20,13 @@ pub mod schedule;
 pub mod x64;
 
 use abi::TrapCode;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 use wasm::{TypeId, TypeRegistry};
 
 /// What the processor offers beyond the baseline (SSE4.1 on x86-64).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, Serialize, Deserialize)]
 #[allow(missing_docs)] // each is the processor feature of that name
 pub struct CpuFeatures {
     pub popcnt: bool,
@@ -39,7 +40,7 @@ pub struct CpuFeatures {
 }
 
 /// What may differ between two compilations of the same function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// The processor's features.
     pub cpu: CpuFeatures,
@@ -69,7 +70,7 @@ pub struct ModuleEnv<'a> {
 }
 
 /// What is to be compiled of a function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum Entry {
     /// The function.
     Function,
@@ -80,7 +81,7 @@ pub enum Entry {
 }
 
 /// A place in code that the runtime fills in with the distance from its end: the 32 bits at `at`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
     /// Offset of the 32 bits in the code.
     pub at: u32,
@@ -89,16 +90,16 @@ pub struct Reloc {
 }
 
 /// What a relative call or jump leads to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RelocTarget {
-    /// One of the module's own functions, counted without imports: its code, or a stub that does `lea rax, [native cell]; jmp [rax]`.
+    /// One of the module's own functions, counted without imports: its code, or a stub that goes through its native cell with the cell's address in `rax`.
     Func(u32),
     /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
     ReferenceAdapter(TypeId),
 }
 
 /// A place that may trap.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TrapSite {
     /// Offset in the code of the instruction that faults.
     pub at: u32,

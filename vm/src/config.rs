@@ -1,5 +1,7 @@
 //! Settings of an engine.
 
+use crate::cache::Cache;
+use jit::CpuFeatures;
 use wasm::Features;
 
 /// When function bodies are validated.
@@ -66,6 +68,52 @@ pub struct Config {
     pub(crate) profile: Option<Profile>,
     pub(crate) gdb: bool,
     pub(crate) passes: jit::passes::Switches,
+    pub(crate) cache: Option<Cache>,
+    cpu: Option<Processor>,
+}
+
+/// What compiled code may use of a processor beyond the baseline of its architecture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Processor {
+    pub(crate) features: CpuFeatures,
+    pub(crate) segment: bool,
+}
+
+impl Processor {
+    /// What every processor of the architecture has that this runtime supports.
+    pub fn baseline() -> Processor {
+        Processor { features: CpuFeatures::default(), segment: false }
+    }
+
+    /// The one this runs on.
+    pub fn native() -> Processor {
+        Processor { features: crate::native::cpu::features(), segment: crate::sys::segment_available() }
+    }
+
+    /// The names of what can be switched on beyond the baseline.
+    pub const FEATURES: &[&str] =
+        &["sse4.2", "popcnt", "lzcnt", "bmi1", "bmi2", "avx", "avx2", "fma", "fsgsbase"];
+
+    /// Switches something on; false if there is nothing of that name.
+    pub fn enable(&mut self, feature: &str) -> bool {
+        let f = &mut self.features;
+        let flag = match feature {
+            "sse4.2" => &mut f.sse42,
+            "popcnt" => &mut f.popcnt,
+            "lzcnt" => &mut f.lzcnt,
+            "bmi1" => &mut f.bmi1,
+            "bmi2" => &mut f.bmi2,
+            "avx" => &mut f.avx,
+            "avx2" => &mut f.avx2,
+            "fma" => &mut f.fma,
+            "fsgsbase" => &mut self.segment,
+            _ => return false,
+        };
+        *flag = true;
+        // One implies the other, and the compiler takes that for granted.
+        f.avx |= f.avx2 || f.fma;
+        true
+    }
 }
 
 impl Default for Config {
@@ -85,6 +133,8 @@ impl Default for Config {
             profile: None,
             gdb: false,
             passes: Default::default(),
+            cache: None,
+            cpu: None,
         }
     }
 }
@@ -157,6 +207,33 @@ impl Config {
         self.gdb = on;
         self
     }
+    /// Where compiled code is kept for the next time.
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Self {
+        self.cache = cache;
+        self
+    }
+    /// What code is compiled for, if not for the processor it is compiled on. It must be able to run here, unless nothing is run.
+    pub fn processor(&mut self, p: Processor) -> &mut Self {
+        self.cpu = Some(p);
+        self
+    }
+    /// How much the compiler tries to improve code: 0, 1 or, which is the default, 2.
+    pub fn optimisation(&mut self, level: u8) -> &mut Self {
+        let all = jit::passes::Switches::default();
+        self.passes = match level {
+            0 => jit::passes::Switches {
+                fold: false,
+                if_convert: false,
+                merge_blocks: false,
+                cold: false,
+                rotate: false,
+                ..all
+            },
+            1 => jit::passes::Switches { if_convert: false, rotate: false, ..all },
+            _ => all,
+        };
+        self
+    }
     /// Which passes of the compiler run.
     #[doc(hidden)]
     pub fn passes(&mut self, switches: jit::passes::Switches) -> &mut Self {
@@ -169,6 +246,17 @@ impl Config {
         self
     }
 
+    pub(crate) fn cpu(&self) -> CpuFeatures {
+        self.cpu.map_or_else(crate::native::cpu::features, |p| p.features)
+    }
+    pub(crate) fn segment(&self) -> bool {
+        self.cpu.is_none_or(|p| p.segment)
+    }
+    /// Threads that compile while nobody else wants the processors.
+    pub(crate) fn eager_threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        self.compile_threads.unwrap_or_else(all)
+    }
     /// Threads that compile.
     pub(crate) fn threads(&self) -> usize {
         let others = || std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1));

@@ -19,6 +19,7 @@
 //! # Ok(()) }
 //! ```
 
+mod cache;
 mod config;
 mod engine;
 mod error;
@@ -38,7 +39,8 @@ mod trap;
 mod typed;
 mod value;
 
-pub use config::{Config, MemoryMode, Profile, Tier, Validation};
+pub use cache::{Ahead, Cache, CacheContents, CacheEntry, Progress};
+pub use config::{Config, MemoryMode, Processor, Profile, Tier, Validation};
 pub use engine::Engine;
 pub use error::{Error, ModuleError, Result};
 pub use externs::{Extern, ExternType, Global, Memory, SharedMemory, Table, Tag};

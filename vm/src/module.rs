@@ -1,15 +1,19 @@
 //! Modules: parsed once, shared by all instances, threads and stores of their engine.
 
+use crate::cache::{self, Origin};
 use crate::config::Validation;
 use crate::engine::Engine;
 use crate::error::{Error, ModuleError, Result};
 use crate::externs::ExternType;
 use crate::interp::code::ModuleCode;
 use crate::interp::translate;
+use crate::sys::MappedFile;
 use crate::tier::compile;
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use wasm::{ExternKind, FuncType, ImportType as RawImport, Names, TypeId};
 use wasmparser::FuncValidatorAllocations;
@@ -22,8 +26,12 @@ pub struct Module {
 
 pub(crate) struct ModuleInner {
     pub(crate) engine: Engine,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     pub(crate) raw: wasm::Module,
+    /// Where it came from.
+    pub(crate) origin: Origin,
+    /// Whether all bodies are known to be valid.
+    pub(crate) validated: AtomicBool,
     names: OnceLock<Names>,
     /// What the compiler has found out about the module as a whole.
     pub(crate) facts: OnceLock<jit::frontend::ModuleFacts>,
@@ -31,6 +39,23 @@ pub(crate) struct ModuleInner {
     codes: [OnceLock<ModuleCode>; 2],
     /// Whether all of it has been compiled.
     compiled: [Once; 2],
+}
+
+/// The bytes of a module.
+pub(crate) enum Bytes {
+    Owned(Vec<u8>),
+    /// A part of a file.
+    Mapped(Arc<MappedFile>, Range<usize>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Owned(bytes) => bytes,
+            Bytes::Mapped(file, range) => &file[range.clone()],
+        }
+    }
 }
 
 /// An import of a module.
@@ -102,14 +127,22 @@ impl Module {
         Self::from_vec(engine, bytes.as_ref().to_vec())
     }
 
-    /// Reads a module from a file.
+    /// Reads a module from a file, or what has been made of it earlier: with a [cache](crate::Config::cache) that knows the file,
+    /// it comes with compiled code and without being parsed. An artifact is read likewise if its code may run here; if not,
+    /// [`Module::note`] says why.
     ///
     /// # Errors
     /// When the file cannot be read, or as [`Module::new`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        Self::from_vec(engine, bytes)
+        cache::open(engine, path.as_ref(), false)
+    }
+
+    /// As [`Module::from_file`], trusting an artifact that this user has not signed. Its machine code can do whatever this process may.
+    ///
+    /// # Errors
+    /// As [`Module::from_file`].
+    pub fn from_trusted_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
+        cache::open(engine, path.as_ref(), true)
     }
 
     /// As [`Module::new`] without copying.
@@ -117,22 +150,46 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn from_vec(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
-        let bytes = binary(bytes)?;
-        let raw = wasm::parse(&bytes, engine.config().features, engine.types())?;
+        cache::with_bytes(engine, bytes)
+    }
+
+    /// Makes a module of its parts.
+    pub(crate) fn assemble(
+        engine: &Engine,
+        bytes: Bytes,
+        raw: wasm::Module,
+        facts: Option<jit::frontend::ModuleFacts>,
+        origin: Origin,
+        validated: bool,
+    ) -> Result<Module> {
         let inner = ModuleInner {
             engine: engine.clone(),
             bytes,
             raw,
+            origin,
+            validated: AtomicBool::new(validated),
             names: OnceLock::new(),
-            facts: OnceLock::new(),
+            facts: facts.map_or_else(OnceLock::new, OnceLock::from),
             codes: [OnceLock::new(), OnceLock::new()],
             compiled: [Once::new(), Once::new()],
         };
         let module = Module { inner: Arc::new(inner) };
-        if engine.config().validation == Validation::Eager {
+        if engine.config().validation == Validation::Eager && !validated {
             module.validate_bodies()?;
+            module.inner.validated.store(true, Ordering::Relaxed);
         }
         Ok(module)
+    }
+
+    /// Functions whose code came from a file, and the bytes of their code.
+    pub fn precompiled(&self) -> Option<(u32, usize)> {
+        let image = self.inner.origin.image.as_ref()?;
+        Some((image.file().head.compiled, image.code_len()))
+    }
+
+    /// Why the machine code in the artifact that this module was read from is not used.
+    pub fn note(&self) -> Option<&str> {
+        self.inner.origin.note.as_deref()
     }
 
     /// Validates a whole module, every function body included, in parallel.
@@ -287,11 +344,23 @@ impl Module {
         compile::inspect(self, own, guarded, stage)
     }
 
-    /// Gets ready for instances of one kind: with `Tier::Jit` everything is compiled now, unless it has been.
+    /// Gets ready for instances of one kind: code from a file is made reachable, and with `Tier::Jit` everything else is
+    /// compiled now, unless that has been done.
     pub(crate) fn prepare(&self, guarded: bool) {
-        if self.inner.engine.config().tier == crate::Tier::Jit {
-            self.inner.compiled[usize::from(guarded)].call_once(|| crate::tier::eager::compile_all(self, guarded));
+        let tier = self.inner.engine.config().tier;
+        if tier == crate::Tier::Interp {
+            return;
         }
+        self.inner.compiled[usize::from(guarded)].call_once(|| {
+            let origin = &self.inner.origin;
+            if let Some(image) = origin.image.as_ref().filter(|i| guarded == origin.guarded && i.has_code()) {
+                // Without it everything is compiled anew.
+                let _ = self.code(guarded).native.attach(self, image);
+            }
+            if tier == crate::Tier::Jit {
+                crate::tier::eager::compile_all(self, guarded);
+            }
+        });
     }
 
     /// The register code for instances of one kind.
@@ -301,7 +370,7 @@ impl Module {
 }
 
 /// The binary format of a module that may be text.
-fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
+pub(crate) fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if bytes.starts_with(b"\0asm") {
         return Ok(bytes);
     }

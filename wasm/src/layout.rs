@@ -30,6 +30,8 @@ pub mod context {
     pub const ARGS: usize = 72;
     /// Pointer to the store's interrupt flag, one byte, not zero when the guest shall look why.
     pub const INTERRUPT: usize = 80;
+    /// Array of the native cells of the module's own functions.
+    pub const NATIVE_CELLS: usize = 88;
     /// The reference to the exception that a call in compiled code has just ended with; 0 after any other end.
     pub const EXCEPTION: usize = 96;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.

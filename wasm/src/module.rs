@@ -15,7 +15,7 @@ use wasmparser::{ValidatorResources, WasmFeatures};
 ///
 /// It can be written down and read again, for engines whose registries give its types the same ids. What validating a body needs
 /// is then made again from the module's bytes when it is first asked for.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Module {
     /// Canonical id of each type of the type section.
     pub types: Vec<TypeId>,

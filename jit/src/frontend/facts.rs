@@ -3,11 +3,12 @@
 //! In: the module. Out: which tables only ever hold references to the module's own functions. One look at all bodies, so
 //! it is made once per module, and only when it is of use: when a table might be closed.
 
+use serde::{Deserialize, Serialize};
 use wasm::{ConstExpr, ConstOp, ElemItems, ElemMode, ExternKind, Module};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
 /// Facts about a module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModuleFacts {
     closed: Vec<bool>,
 }

@@ -15,10 +15,11 @@ pub mod simplify;
 
 use crate::Settings;
 use crate::ir::Func;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// Which passes run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub struct Switches {
     /// Replaces parameters that are always the same, and simplifies what used them.
     pub fold: bool,

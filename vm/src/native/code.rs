@@ -1,37 +1,30 @@
 //! The compiled code of one module for one kind of instances: placed, linked, published.
 //!
-//! In: [`jit::Code`] of its functions. Out: native cells, code cells and loops that lead to it. Invariants: whatever a cell
-//! leads to is complete and stays until the module is dropped; nothing is reserved or made before the first code is
-//! placed; before that, no native cell is looked at, because only compiled code of the same module does.
+//! In: [`jit::Code`] of its functions, or an image of such code from a file. Out: native cells, code cells and loops that
+//! lead to it. Invariants: whatever a cell leads to is complete and stays until the module is dropped; nothing is reserved
+//! or made before there is code; before that, no native cell is looked at, because only compiled code of the same module does.
 //!
 //! ```text
 //!   native cells  (one per own function, in the heap)   ──► its code, or the exit adapter of its type
-//!   code memory   | exit adapters | code … | stubs | adapters | code … | free …
+//!   code memory   | image from a file, shared with others | what was compiled here … | free …
 //! ```
-//!
-//! Code calls a function of its module directly if that is already there, otherwise a stub, `mov rax, cell; jmp [rax]`.
 
+use super::arrange::{Adapter, Arrangement};
 use super::enter::NativeEntry;
-use super::registry::{CodeMap, Piece, Placed};
+use super::registry::{CodeMap, Placed};
+use crate::cache::CodeImage;
 use crate::error::{Error, Result};
 use crate::module::{Module, ModuleInner};
 use crate::profile::Registered;
 use crate::sys::{CodeMemory, NATIVE_AVAILABLE, catch_native_faults};
-use jit::x64::adapter;
-use jit::{Code, Entry, Exit, RelocTarget};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use jit::{Code, Entry};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use wasm::TypeId;
 
-/// Functions begin at multiples of this, whole cache lines: a small recursive function across two cost a sixth of its speed.
-const ALIGN: usize = 64;
-/// Adapters and stubs do so at multiples of this.
-const ADAPTER_ALIGN: usize = 16;
-/// Bytes of a stub.
-const STUB: usize = 16;
+pub(crate) use super::arrange::Compiled;
+
 /// Relative calls must reach from one end of the code memory to the other.
-const MAX_SIZE: usize = (2 << 30) - (1 << 20);
+pub(crate) const MAX_SIZE: usize = (2 << 30) - (1 << 20);
 
 /// The compiled code of a module.
 pub(crate) struct NativeCode {
@@ -39,37 +32,15 @@ pub(crate) struct NativeCode {
     space: Mutex<Option<Space>>,
     /// What debuggers know of the code, until it is gone.
     kept: Mutex<Vec<Registered>>,
-}
-
-/// What an adapter does, with the type it does it for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Adapter {
-    Enter(TypeId),
-    EnterLoop(TypeId),
-    Tail(TypeId),
-    ExitOwn(TypeId),
-    ExitReference(TypeId),
+    /// Bytes of functions' code that no file has yet.
+    fresh: AtomicU64,
 }
 
 /// Code memory with what is in it.
 struct Space {
     memory: CodeMemory,
     map: Arc<CodeMap>,
-    used: usize,
-    /// Offsets of the code of own functions; none for 0, where an adapter is.
-    funcs: Box<[u32]>,
-    stubs: HashMap<u32, u32>,
-    adapters: HashMap<Adapter, u32>,
-    /// What has been placed but not written.
-    pending: Vec<(usize, Vec<u8>)>,
-    pieces: Vec<(usize, Placed)>,
-}
-
-/// A function or loop to be published.
-pub(crate) struct Compiled {
-    pub(crate) own_func: u32,
-    pub(crate) entry: Entry,
-    pub(crate) code: Code,
+    arrangement: Arrangement,
 }
 
 /// Where code was placed.
@@ -83,12 +54,31 @@ impl NativeCode {
     pub(crate) fn new(funcs: usize) -> NativeCode {
         // SAFETY: null pointers are valid.
         let cells = unsafe { Box::new_zeroed_slice(funcs).assume_init() };
-        NativeCode { cells, space: Mutex::new(None), kept: Mutex::default() }
+        NativeCode { cells, space: Mutex::new(None), kept: Mutex::default(), fresh: AtomicU64::new(0) }
     }
 
     /// The native cells, one per function of the module's own.
     pub(crate) fn cells(&self) -> *const AtomicPtr<u8> {
         self.cells.as_ptr()
+    }
+
+    /// Bytes of functions' code that have been compiled since a file was last written of it.
+    pub(crate) fn fresh(&self) -> &AtomicU64 {
+        &self.fresh
+    }
+
+    /// Takes over code from a file.
+    ///
+    /// # Errors
+    /// When it cannot be mapped: nothing has changed then.
+    pub(crate) fn attach(&self, module: &Module, image: &Arc<CodeImage>) -> Result<()> {
+        let mut lock = self.lock();
+        if lock.is_none() {
+            let space = Space::with_image(&module.inner, Arc::downgrade(&module.inner), image)?;
+            self.fill_cells(module, &space);
+            *lock = Some(space);
+        }
+        Ok(())
     }
 
     /// Places code, links it, and makes everything lead there. Functions of one call reach each other directly.
@@ -103,20 +93,16 @@ impl NativeCode {
             *lock = Some(space);
         }
         let Some(space) = lock.as_mut() else { return Ok(Vec::new()) };
-        let mut placed = Vec::with_capacity(batch.len());
-        for c in &batch {
-            let at = space.place(c.code.bytes.len(), ALIGN)?;
-            if c.entry == Entry::Function {
-                space.funcs[c.own_func as usize] = at as u32;
-            }
-            placed.push(at);
-        }
+        let placed = batch.iter().map(|c| space.arrangement.place_func(c)).collect::<Result<Vec<_>>>()?;
         let mut entries = Vec::with_capacity(batch.len());
         let mut locations = Vec::with_capacity(batch.len());
         for (c, &at) in batch.into_iter().zip(&placed) {
             locations.push(Location { address: space.memory.base() as usize + at, len: c.code.bytes.len() });
             entries.push((c.own_func, c.entry, space.entry(module, c.own_func, c.entry, at)?));
-            space.link(module, &self.cells, c, at)?;
+            if c.entry == Entry::Function {
+                self.fresh.fetch_add(c.code.bytes.len() as u64, Ordering::Relaxed);
+            }
+            space.arrangement.link(&module.inner, c, at)?;
         }
         space.write()?;
         for (own_func, entry, native) in entries {
@@ -128,18 +114,67 @@ impl NativeCode {
         Ok(locations)
     }
 
+    /// Lets calls of the interpreter go to a function's code, if there is some already (from a file).
+    ///
+    /// # Errors
+    /// When there is no memory for an adapter.
+    pub(crate) fn enter(&self, module: &Module, guarded: bool, own_func: u32) -> Result<bool> {
+        let mut lock = self.lock();
+        let Some(space) = lock.as_mut() else { return Ok(false) };
+        let at = space.arrangement.funcs[own_func as usize];
+        if at == 0 {
+            return Ok(false);
+        }
+        let native = space.entry(module, own_func, Entry::Function, at as usize)?;
+        space.write()?;
+        drop(lock);
+        module.code(guarded).publish_native(own_func, Entry::Function, native);
+        Ok(true)
+    }
+
+    /// The code of all functions that have some, as it was compiled but for its relative calls; they may lead anywhere.
+    pub(crate) fn functions(&self) -> Vec<Compiled> {
+        let lock = self.lock();
+        let Some(space) = lock.as_ref() else { return Vec::new() };
+        let funcs = space.arrangement.funcs.iter().enumerate().filter(|(_, at)| **at != 0);
+        let compiled = funcs.filter_map(|(f, &at)| {
+            let address = space.memory.base() as usize + at as usize;
+            let placed = space.map.at(address)?;
+            let bytes = space.memory.read(at as usize, placed.size());
+            Some(Compiled { own_func: f as u32, entry: Entry::Function, code: placed.code(bytes) })
+        });
+        compiled.collect()
+    }
+
+    /// The functions that have no code.
+    pub(crate) fn missing(&self) -> Vec<u32> {
+        let lock = self.lock();
+        let has = |f: u32| lock.as_ref().is_some_and(|s| s.arrangement.funcs[f as usize] != 0);
+        (0..self.cells.len() as u32).filter(|&f| !has(f)).collect()
+    }
+
     /// Keeps what a debugger knows of a function.
     pub(crate) fn keep(&self, r: Registered) {
         self.kept.lock().unwrap_or_else(|e| e.into_inner()).push(r);
     }
 
-    /// Lets every cell lead to the adapter that has the interpreter run the function.
+    /// Lets every cell lead to the function's code, or else to the adapter that has the interpreter run it.
     fn fill_cells(&self, module: &Module, space: &Space) {
         let raw = &module.inner.raw;
         let types = &raw.funcs[raw.imported_funcs() as usize..];
-        for (cell, ty) in self.cells.iter().zip(types) {
-            let at = space.adapters[&Adapter::ExitOwn(*ty)];
-            cell.store(space.memory.base().wrapping_add(at as usize).cast_mut(), Ordering::Release);
+        let base = space.memory.base();
+        let mut last = None;
+        for ((cell, ty), &code) in self.cells.iter().zip(types).zip(&space.arrangement.funcs) {
+            let at = match (code, last) {
+                (0, Some((t, at))) if t == *ty => at,
+                (0, _) => {
+                    let at = space.arrangement.adapters[&Adapter::ExitOwn(*ty)];
+                    last = Some((*ty, at));
+                    at
+                }
+                (at, _) => at,
+            };
+            cell.store(base.wrapping_add(at as usize).cast_mut(), Ordering::Release);
         }
     }
 
@@ -163,88 +198,47 @@ fn size_for(module: &ModuleInner) -> usize {
     wanted.next_multiple_of(1 << 16).min(MAX_SIZE)
 }
 
+fn unavailable(why: impl std::fmt::Display) -> Error {
+    Error::limit(format!("no memory for compiled code: {why}"))
+}
+
 impl Space {
     /// Reserves memory and places the adapters that cells lead to at first.
     fn new(module: &Module) -> Result<Space> {
-        let unavailable = |why: String| Error::limit(format!("no memory for compiled code: {why}"));
         if !NATIVE_AVAILABLE || !catch_native_faults() {
-            return Err(unavailable("not on this system".into()));
+            return Err(unavailable("not on this system"));
         }
-        let memory = CodeMemory::reserve(size_for(&module.inner)).map_err(|e| unavailable(e.to_string()))?;
-        let map = CodeMap::register(memory.base() as usize, memory.len(), Arc::downgrade(&module.inner));
-        let raw = &module.inner.raw;
-        let funcs = vec![0; raw.bodies.len()].into();
-        let mut space = Space {
-            memory,
-            map,
-            used: 0,
-            funcs,
-            stubs: HashMap::new(),
-            adapters: HashMap::new(),
-            pending: Vec::new(),
-            pieces: Vec::new(),
-        };
-        let made = (|| {
-            for &ty in &raw.funcs[raw.imported_funcs() as usize..] {
-                space.adapter(module, Adapter::ExitOwn(ty))?;
-            }
-            space.write()
-        })();
-        if let Err(e) = made {
+        let memory = CodeMemory::reserve(size_for(&module.inner)).map_err(unavailable)?;
+        let mut arrangement = Arrangement::new(module.inner.raw.bodies.len(), memory.len());
+        arrangement.exits(&module.inner)?;
+        let map = CodeMap::register(memory.base() as usize, memory.len(), Arc::downgrade(&module.inner), None);
+        let mut space = Space { memory, map, arrangement };
+        if let Err(e) = space.write() {
             space.map.unregister();
             return Err(e);
         }
         Ok(space)
     }
 
-    /// Takes room for code.
-    fn place(&mut self, len: usize, align: usize) -> Result<usize> {
-        let at = self.used.next_multiple_of(align);
-        if at + len > self.memory.len() {
-            return Err(Error::limit("the module's memory for compiled code is full"));
+    /// Reserves memory that begins with code from a file.
+    fn with_image(inner: &ModuleInner, module: std::sync::Weak<ModuleInner>, image: &Arc<CodeImage>) -> Result<Space> {
+        if !NATIVE_AVAILABLE || !catch_native_faults() {
+            return Err(unavailable("not on this system"));
         }
-        self.used = at + len;
-        Ok(at)
+        let taken = image.code_len().next_multiple_of(1 << 16);
+        let size = size_for(inner).saturating_add(taken).min(MAX_SIZE);
+        if taken > size {
+            return Err(unavailable("the file has too much of it"));
+        }
+        let mut memory = CodeMemory::reserve(size).map_err(unavailable)?;
+        image.place(&mut memory).map_err(unavailable)?;
+        let arrangement = image.arrangement(taken, size);
+        let map = CodeMap::register(memory.base() as usize, memory.len(), module, Some(image.clone()));
+        Ok(Space { memory, map, arrangement })
     }
 
     fn address(&self, at: u32) -> *const u8 {
         self.memory.base().wrapping_add(at as usize)
-    }
-
-    /// Offset of an adapter, which is made if there is none.
-    fn adapter(&mut self, module: &Module, which: Adapter) -> Result<u32> {
-        if let Some(&at) = self.adapters.get(&which) {
-            return Ok(at);
-        }
-        let ty = |id| module.func_type(id);
-        let (code, piece) = match which {
-            Adapter::Enter(t) => (adapter::entry_adapter(&ty(t)), Piece::EntryAdapter),
-            Adapter::EnterLoop(t) => (adapter::osr_adapter(&ty(t)), Piece::EntryAdapter),
-            Adapter::Tail(t) => (adapter::tail_adapter(&ty(t)), Piece::Adapter),
-            Adapter::ExitOwn(t) => (adapter::exit_adapter(&ty(t), Exit::Own), Piece::Adapter),
-            Adapter::ExitReference(t) => (adapter::exit_adapter(&ty(t), Exit::Reference), Piece::Adapter),
-        };
-        let at = self.place(code.bytes.len(), ADAPTER_ALIGN)?;
-        self.pending.push((at, code.bytes.clone()));
-        self.pieces.push((at, Placed::new(piece, code)));
-        self.adapters.insert(which, at as u32);
-        Ok(at as u32)
-    }
-
-    /// Offset of the stub that calls a function by its cell.
-    fn stub(&mut self, cells: &[AtomicPtr<u8>], own_func: u32) -> Result<u32> {
-        if let Some(&at) = self.stubs.get(&own_func) {
-            return Ok(at);
-        }
-        let at = self.place(STUB, ADAPTER_ALIGN)?;
-        let cell = &raw const cells[own_func as usize] as u64;
-        let mut bytes = vec![0x48, 0xb8];
-        bytes.extend(cell.to_le_bytes());
-        bytes.extend([0xff, 0x20]);
-        self.pieces.push((at, Placed::new(Piece::Adapter, Code { code_len: bytes.len() as u32, ..Code::default() })));
-        self.pending.push((at, bytes));
-        self.stubs.insert(own_func, at as u32);
-        Ok(at as u32)
     }
 
     /// What the interpreter needs to enter a function's code.
@@ -255,41 +249,28 @@ impl Space {
             Entry::Function => Adapter::Enter(id),
             Entry::Loop(_) => Adapter::EnterLoop(id),
         };
-        let adapter = self.adapter(module, enter)?;
-        let tail = self.adapter(module, Adapter::Tail(id))?;
+        let adapter = self.arrangement.adapter(&module.inner, enter)?;
+        let tail = self.arrangement.adapter(&module.inner, Adapter::Tail(id))?;
         let (code, adapter, tail) = (self.address(at as u32), self.address(adapter), self.address(tail));
         Ok(Box::new(NativeEntry::new(own_func, &module.func_type(id), code, adapter, tail)))
     }
 
-    /// Fills in the code's relative calls.
-    fn link(&mut self, module: &Module, cells: &[AtomicPtr<u8>], mut c: Compiled, at: usize) -> Result<()> {
-        let mut bytes = std::mem::take(&mut c.code.bytes);
-        for reloc in std::mem::take(&mut c.code.relocs) {
-            let target = match reloc.target {
-                RelocTarget::Func(f) => match self.funcs[f as usize] {
-                    0 => self.stub(cells, f)?,
-                    at => at,
-                },
-                RelocTarget::ReferenceAdapter(ty) => self.adapter(module, Adapter::ExitReference(ty))?,
-            };
-            let field = reloc.at as usize;
-            let distance = i64::from(target) - (at + field + 4) as i64;
-            bytes[field..field + 4].copy_from_slice(&(distance as i32).to_le_bytes());
-        }
-        self.pending.push((at, bytes));
-        self.pieces.push((at, Placed::new(Piece::Func(c.own_func, c.entry), c.code)));
-        Ok(())
-    }
-
     /// Writes what has been placed, and enters it in the map.
     fn write(&mut self) -> Result<()> {
-        let pieces: Vec<(usize, &[u8])> = self.pending.iter().map(|(at, bytes)| (*at, &bytes[..])).collect();
+        let pieces: Vec<(usize, &[u8])> = self.arrangement.bytes.iter().map(|(at, b)| (*at, &b[..])).collect();
         let outcome = self.memory.write(&pieces);
-        self.pending.clear();
+        self.arrangement.bytes.clear();
         let base = self.memory.base() as usize;
-        for (at, placed) in self.pieces.drain(..) {
+        for (at, placed) in self.arrangement.pieces.drain(..) {
             self.map.insert(base + at, placed);
         }
         outcome.map_err(|e| Error::limit(format!("cannot write compiled code: {e}")))
+    }
+}
+
+impl Placed {
+    /// The code it was made of, given its bytes.
+    pub(crate) fn code(&self, bytes: Vec<u8>) -> Code {
+        Code { bytes, ..self.tables() }
     }
 }

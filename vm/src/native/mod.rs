@@ -2,7 +2,7 @@
 //!
 //! In: [`jit::Code`] and running instances. Out: results in the interpreter's slots, or a reason in the store.
 //!
-//! - `code`: the compiled code of one module: placing, linking, publishing; `registry`: from a machine address back to it
+//! - `arrange`: where its parts go, and what they call; `code`: the compiled code of one module: placed, published; `registry`: from a machine address back to it
 //! - `stack`: the stack it runs on
 //! - `enter`: from the interpreter into compiled code; `call`: from compiled code to the interpreter and the host
 //! - `helpers`: everything else that compiled code calls
@@ -11,6 +11,7 @@
 //! Invariant: between a transition into compiled code and the way out of it nothing with a destructor lives on the native
 //! stack, except within calls of the runtime, which return before anything is abandoned.
 
+pub(crate) mod arrange;
 pub(crate) mod call;
 pub(crate) mod code;
 pub(crate) mod cpu;

@@ -1,16 +1,19 @@
 //! From an address of machine code to what it belongs to.
 //!
-//! In: placed code with its tables. Out: for a program counter, the code that contains it. Lookups lock, so they are made
-//! outside signal handlers only (which ask `sys::code::is_code`).
+//! In: placed code with its tables. Out: for a program counter, the code that contains it. Tables of code from a file are
+//! read when they are first asked for. Lookups lock, so they are made outside signal handlers only (which ask
+//! `sys::code::is_code`).
 
+use crate::cache::CodeImage;
 use crate::module::ModuleInner;
 use jit::abi::TrapCode;
-use jit::{Entry, TrapSite};
+use jit::{Code, CodeStats, Entry, Reloc, TrapSite};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
 /// What a piece of placed code is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Piece {
     /// A function of the module's own, or its rest from a loop on.
     Func(u32, Entry),
@@ -21,22 +24,81 @@ pub(crate) enum Piece {
 }
 
 /// Code in its place, with its tables.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Placed {
     pub(crate) piece: Piece,
+    /// Bytes of instructions.
     pub(crate) len: u32,
+    /// The same and the constants behind them.
+    size: u32,
     frame_size: u32,
     prologue: Vec<(u32, u32)>,
     traps: Vec<TrapSite>,
     calls: Vec<(u32, u32)>,
     catches: Vec<u32>,
+    relocs: Vec<Reloc>,
     /// Registers that lie right below the return address, a bit each, by ascending number.
     pub(crate) saved: u32,
 }
 
 impl Placed {
-    pub(crate) fn new(piece: Piece, code: jit::Code) -> Placed {
-        let jit::Code { code_len, frame_size, saved, prologue, traps, calls, catches, .. } = code;
-        Placed { piece, len: code_len, frame_size, prologue, traps, calls, catches, saved }
+    pub(crate) fn new(piece: Piece, code: Code, size: usize) -> Placed {
+        let Code { code_len, frame_size, saved, prologue, traps, calls, catches, relocs, .. } = code;
+        Placed { piece, len: code_len, size: size as u32, frame_size, prologue, traps, calls, catches, relocs, saved }
+    }
+
+    /// The same as the compiler made it, without the bytes.
+    pub(crate) fn tables(&self) -> Code {
+        Code {
+            bytes: Vec::new(),
+            code_len: self.len,
+            frame_size: self.frame_size,
+            saved: self.saved,
+            prologue: self.prologue.clone(),
+            relocs: self.relocs.clone(),
+            traps: self.traps.clone(),
+            calls: self.calls.clone(),
+            catches: self.catches.clone(),
+            stats: CodeStats::default(),
+        }
+    }
+
+    /// Bytes for a file: offsets as distances, which are short.
+    pub(crate) fn pack(mut self) -> Option<Vec<u8>> {
+        let (mut at, mut wasm) = (0, 0);
+        for t in &mut self.traps {
+            (t.at, at) = (t.at.wrapping_sub(at), t.at);
+            (t.wasm, wasm) = (zigzag(t.wasm.wrapping_sub(wasm)), t.wasm);
+        }
+        (at, wasm) = (0, 0);
+        for c in &mut self.calls {
+            (c.0, at) = (c.0.wrapping_sub(at), c.0);
+            (c.1, wasm) = (zigzag(c.1.wrapping_sub(wasm)), c.1);
+        }
+        postcard::to_allocvec(&self).ok()
+    }
+
+    /// What [`pack`](Self::pack) has written at the beginning of these bytes.
+    pub(crate) fn unpack(bytes: &[u8]) -> Option<Placed> {
+        let (mut placed, _) = postcard::take_from_bytes::<Placed>(bytes).ok()?;
+        let (mut at, mut wasm) = (0, 0);
+        for t in &mut placed.traps {
+            t.at = t.at.wrapping_add(at);
+            t.wasm = unzigzag(t.wasm).wrapping_add(wasm);
+            (at, wasm) = (t.at, t.wasm);
+        }
+        (at, wasm) = (0, 0);
+        for c in &mut placed.calls {
+            c.0 = c.0.wrapping_add(at);
+            c.1 = unzigzag(c.1).wrapping_add(wasm);
+            (at, wasm) = (c.0, c.1);
+        }
+        Some(placed)
+    }
+
+    /// Bytes of instructions and constants.
+    pub(crate) fn size(&self) -> usize {
+        self.size as usize
     }
 
     /// Distance from the stack pointer to the return address at an instruction.
@@ -74,12 +136,23 @@ impl Placed {
     }
 }
 
+/// A signed distance as a number that is small if the distance is.
+fn zigzag(n: u32) -> u32 {
+    n << 1 ^ ((n as i32) >> 31) as u32
+}
+
+fn unzigzag(n: u32) -> u32 {
+    n >> 1 ^ (n & 1).wrapping_neg()
+}
+
 /// The placed code of one module's code memory.
 pub(crate) struct CodeMap {
     start: usize,
     end: usize,
     pub(crate) module: Weak<ModuleInner>,
-    /// By address.
+    /// What lies at the beginning.
+    image: Option<Arc<CodeImage>>,
+    /// By address; of the image what has been asked for.
     placed: Mutex<BTreeMap<usize, Arc<Placed>>>,
 }
 
@@ -87,8 +160,13 @@ static MAPS: RwLock<BTreeMap<usize, Arc<CodeMap>>> = RwLock::new(BTreeMap::new()
 
 impl CodeMap {
     /// Makes and registers the map of a range of code memory.
-    pub(crate) fn register(start: usize, len: usize, module: Weak<ModuleInner>) -> Arc<CodeMap> {
-        let map = Arc::new(CodeMap { start, end: start + len, module, placed: Mutex::default() });
+    pub(crate) fn register(
+        start: usize,
+        len: usize,
+        module: Weak<ModuleInner>,
+        image: Option<Arc<CodeImage>>,
+    ) -> Arc<CodeMap> {
+        let map = Arc::new(CodeMap { start, end: start + len, module, image, placed: Mutex::default() });
         MAPS.write().unwrap_or_else(|e| e.into_inner()).insert(start, map.clone());
         map
     }
@@ -100,6 +178,29 @@ impl CodeMap {
 
     pub(crate) fn insert(&self, address: usize, placed: Placed) {
         self.lock().insert(address, Arc::new(placed));
+    }
+
+    /// The code that begins at an address.
+    pub(crate) fn at(&self, address: usize) -> Option<Arc<Placed>> {
+        self.find(address).filter(|(start, _)| *start == address).map(|(_, placed)| placed)
+    }
+
+    /// The code that contains an address, or ends there, and where it begins.
+    fn find(&self, pc: usize) -> Option<(usize, Arc<Placed>)> {
+        let mut placed = self.lock();
+        let known = placed.range(..=pc).next_back().map(|(&start, code)| (start, code.clone()));
+        // What of the image is known may end where something begins that is not.
+        let known = known.filter(|(start, code)| pc - start <= code.len as usize);
+        if let Some((start, code)) = &known
+            && (pc - start < code.len as usize || self.image.is_none())
+        {
+            return known;
+        }
+        let found = self.image.as_ref().and_then(|image| image.find((pc - self.start) as u32));
+        let Some((at, code)) = found else { return known };
+        let (start, code) = (self.start + at as usize, Arc::new(code));
+        placed.insert(start, code.clone());
+        Some((start, code))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Placed>>> {
@@ -114,9 +215,7 @@ pub(crate) fn find(pc: usize) -> Option<(Arc<CodeMap>, Arc<Placed>, u32)> {
     if pc >= map.end {
         return None;
     }
-    let placed = map.lock();
-    let (start, code) = placed.range(..=pc).next_back()?;
-    let at = (pc - start) as u32;
     // A return address may be one behind the last instruction.
-    (at <= code.len).then(|| (map.clone(), code.clone(), at))
+    let (start, code) = map.find(pc)?;
+    Some((map.clone(), code, (pc - start) as u32))
 }

@@ -232,6 +232,7 @@ const _: () = {
     assert!(offset_of!(VmContext, helpers) == layout::context::HELPERS);
     assert!(offset_of!(VmContext, args) == layout::context::ARGS);
     assert!(offset_of!(VmContext, interrupt) == layout::context::INTERRUPT);
+    assert!(offset_of!(VmContext, native_cells) == layout::context::NATIVE_CELLS);
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);

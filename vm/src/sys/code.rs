@@ -6,7 +6,9 @@
 //!
 //! `is_code` tells lock-free whether an address lies in any such memory, for signal handlers.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -91,6 +93,30 @@ impl CodeMemory {
     }
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Lets the memory begin with so many bytes of a file, which is shared with everybody who executes the same file.
+    pub(crate) fn map_file(&mut self, file: &File, offset: u64, len: usize) -> io::Result<()> {
+        if len > self.len {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range lies in this mapping, of which nothing is executed yet.
+        let at = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+            let protection = libc::PROT_READ | libc::PROT_EXEC;
+            libc::mmap(self.base.as_ptr().cast(), len, protection, flags, file.as_raw_fd(), offset as libc::off_t)
+        };
+        if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// A copy of what lies at an offset; less at the end of the memory.
+    pub(crate) fn read(&self, at: usize, len: usize) -> Vec<u8> {
+        let (at, end) = (at.min(self.len), at.saturating_add(len).min(self.len));
+        // SAFETY: the range lies in this mapping, which can be read.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), end - at) }.to_vec()
     }
 
     /// Writes each piece at its offset. Nobody may execute the bytes written until this has returned.

@@ -2,6 +2,7 @@
 
 mod altstack;
 mod code;
+mod file;
 mod guard;
 mod map;
 pub(crate) mod perf;
@@ -9,6 +10,7 @@ mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;
 pub(crate) use code::CodeMemory;
+pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::Mapping;
 pub(crate) use transition::{

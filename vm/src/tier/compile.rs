@@ -7,7 +7,6 @@ use super::log::{Entered, Refusal};
 use crate::error::{Error, ModuleError, Result};
 use crate::module::{Module, ModuleInner};
 use crate::native::code::Compiled;
-use crate::native::cpu;
 use jit::{CompileError, Entry, ModuleEnv, Settings, Stage};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -21,15 +20,7 @@ pub(crate) struct Draft {
 
 /// Settings of the compiler for one kind of instances.
 pub(crate) fn settings(module: &ModuleInner, guarded: bool) -> Settings {
-    let config = module.engine.config();
-    Settings {
-        cpu: cpu::features(),
-        guarded,
-        segment: guarded && crate::sys::segment_available(),
-        fuel: config.fuel,
-        interruptible: config.interruption,
-        passes: config.passes,
-    }
+    module.origin.target.settings(module.engine.config(), guarded)
 }
 
 /// The module as the compiler sees it.

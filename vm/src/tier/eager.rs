@@ -1,8 +1,11 @@
-//! All functions of a module at once, before it runs (`Tier::Jit`).
+//! All functions of a module at once: before it runs (`Tier::Jit`), or for a file.
 
-use super::compile::{draft, publish};
+use super::compile::{Draft, draft, publish};
+use super::log::Entered;
 use super::queue::STACK;
+use crate::cache::Progress;
 use crate::module::Module;
+use crate::native::code::Compiled;
 use jit::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,19 +13,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Fewer functions than these are not worth another thread.
 const PER_THREAD: usize = 16;
 
-/// Compiles every function of a module, in parallel, and publishes what could be compiled.
+/// Compiles every function of a module that has no code yet, in parallel, and publishes what could be compiled.
 pub(crate) fn compile_all(module: &Module, guarded: bool) {
-    let count = module.inner.raw.bodies.len();
-    let threads = module.inner.engine.config().threads().clamp(1, count.div_ceil(PER_THREAD).max(1));
-    let (next, drafts) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
+    let missing = module.code(guarded).native.missing();
+    publish(module, guarded, compile(module, guarded, missing, &|_| {}));
+}
+
+/// Compiles functions in parallel; what could be compiled, in order.
+pub(crate) fn compile(
+    module: &Module,
+    guarded: bool,
+    functions: Vec<u32>,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Vec<Draft> {
+    let total = functions.len();
+    let threads = module.inner.engine.config().eager_threads().clamp(1, total.div_ceil(PER_THREAD).max(1));
+    let (next, drafts) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(total)));
+    let done = AtomicUsize::new(0);
     let work = || {
         let mut own = Vec::new();
-        loop {
-            let f = next.fetch_add(1, Ordering::Relaxed);
-            if f >= count {
-                break;
-            }
-            own.extend(draft(&module.inner, guarded, f as u32, Entry::Function));
+        while let Some(&f) = functions.get(next.fetch_add(1, Ordering::Relaxed)) {
+            own.extend(draft(&module.inner, guarded, f, Entry::Function));
+            progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
         }
         drafts.lock().unwrap_or_else(|e| e.into_inner()).extend(own);
     };
@@ -37,5 +49,12 @@ pub(crate) fn compile_all(module: &Module, guarded: bool) {
     });
     let mut drafts = drafts.into_inner().unwrap_or_else(|e| e.into_inner());
     drafts.sort_by_key(|d| d.compiled.own_func);
-    publish(module, guarded, drafts);
+    drafts
+}
+
+/// The code of functions that are not published but kept, which is entered in the log.
+pub(crate) fn finish(module: &Module, drafts: Vec<Draft>) -> Vec<Compiled> {
+    let entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
+    module.inner.engine.log().published(module, module.inner.origin.guarded, entered);
+    drafts.into_iter().map(|d| d.compiled).collect()
 }

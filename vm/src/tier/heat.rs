@@ -67,6 +67,10 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
             l.heat.fetch_add(1, Ordering::Relaxed);
             if let Some(l) = wanted_loop(heat, samples, &loops, config) {
                 queue.request(job(Entry::Loop(l.offset)), &l.state, config);
+                // The next run enters the function, for which this one need not.
+                if config.cache.is_some() && config.threshold > 0 {
+                    queue.request(job(Entry::Function), &heat.state, config);
+                }
             }
         }
     }

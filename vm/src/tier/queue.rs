@@ -1,14 +1,17 @@
 //! What is to be compiled, and the threads that do it.
 //!
 //! In: requests. Out: published code, or a function marked as refused. Threads start when there is work for them, hold a
-//! module only while they work on it, and end with the engine; nobody waits for them. The hottest request goes first.
+//! module only while they work on it, and end with the engine; nobody waits for them. The hottest request goes first. When
+//! there are none, what has been compiled is saved from time to time.
 
 use super::compile::{draft, publish};
+use crate::cache::save_in_background;
 use crate::config::Config;
 use crate::module::{Module, ModuleInner};
 use jit::Entry;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 /// Stack of a compiling thread: passes may recurse as deeply as a function nests.
 pub(crate) const STACK: usize = 64 << 20;
@@ -115,20 +118,38 @@ impl Queue {
     /// What each thread does.
     fn work(&self) {
         let mut pending = self.lock();
+        // What this thread has worked on and is not saved.
+        let mut unsaved = None;
         while !pending.closed {
             match pending.take() {
                 Some(job) => {
                     drop(pending);
                     job.run();
+                    unsaved = Some(job.module);
                     pending = self.lock();
                 }
                 None => {
-                    pending.idle += 1;
-                    pending = self.wake.wait(pending).unwrap_or_else(|e| e.into_inner());
-                    pending.idle -= 1;
+                    drop(pending);
+                    let inner = unsaved.as_ref().and_then(Weak::upgrade);
+                    let again = inner.and_then(|inner| save_in_background(&Module { inner }));
+                    pending = self.lock();
+                    if pending.jobs.is_empty() && !pending.closed {
+                        pending = self.idle(pending, again);
+                    }
                 }
             }
         }
+    }
+
+    /// Waits for work, or for a time to pass.
+    fn idle<'a>(&self, mut pending: MutexGuard<'a, Pending>, at_most: Option<Duration>) -> MutexGuard<'a, Pending> {
+        pending.idle += 1;
+        let mut pending = match at_most {
+            None => self.wake.wait(pending).unwrap_or_else(|e| e.into_inner()),
+            Some(time) => self.wake.wait_timeout(pending, time).unwrap_or_else(|e| e.into_inner()).0,
+        };
+        pending.idle -= 1;
+        pending
     }
 
     /// Ends the threads after what they are at.

@@ -297,6 +297,11 @@ unsafe fn translate_now(ctx: *mut VmContext, ip: *const Inst, fp: *mut u64, ret:
         let module = &(*ctx.cast::<InstanceData>()).module;
         let own = (*ip).ab();
         let guarded = !(*ctx).mem0_base.is_null();
+        let code = module.code(guarded);
+        // There may be compiled code from a file, which has not been entered yet.
+        if let Ok(true) = code.native.enter(module, guarded, own) {
+            return (*code.cells().add(own as usize)).entry.load(Ordering::Acquire);
+        }
         let why = match catch_unwind(AssertUnwindSafe(|| translate::translate_and_publish(module, own, guarded))) {
             Ok(Ok(entry)) => return entry,
             Ok(Err(e)) => Unwind::Error(e),

@@ -1,0 +1,104 @@
+//! What tells compiled code of one module apart from all other compiled code.
+//!
+//! In: the module's bytes, this build of the compiler, the processor, the settings that change code. Out: digests of them. Code
+//! may run where all of them are equal; in an artifact the processor's features may also be a part of those that are here.
+
+use crate::MemoryMode;
+use crate::config::Config;
+use crate::sys::{guards_available, segment_available};
+use jit::{CpuFeatures, Settings};
+
+/// A BLAKE3 digest.
+pub(crate) type Digest = [u8; 32];
+
+/// A hash of the sources and the toolchain that this runtime was built from.
+const BUILD: &str = env!("VM_BUILD");
+
+/// How much is hashed by several threads.
+const PARALLEL: usize = 4 << 20;
+
+/// The digest of bytes.
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    let mut h = blake3::Hasher::new();
+    if bytes.len() >= PARALLEL { h.update_rayon(bytes) } else { h.update(bytes) };
+    *h.finalize().as_bytes()
+}
+
+/// What code depends on apart from module and processor.
+pub(crate) fn base(config: &Config) -> Digest {
+    let mut h = blake3::Hasher::new();
+    h.update(BUILD.as_bytes());
+    h.update(&config.features.bits().to_le_bytes());
+    let guarded = config.memory_mode == MemoryMode::Auto && guards_available();
+    h.update(&[u8::from(config.fuel), u8::from(config.interruption), u8::from(guarded)]);
+    *h.finalize().as_bytes()
+}
+
+/// What a file of compiled code is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    pub(crate) base: Digest,
+    pub(crate) cpu: CpuFeatures,
+    /// Whether code finds the base of memory 0 in the GS segment.
+    pub(crate) segment: bool,
+    pub(crate) passes: jit::passes::Switches,
+}
+
+impl Target {
+    /// That of the code which an engine with these settings makes.
+    pub(crate) fn of(config: &Config) -> Target {
+        Target {
+            base: base(config),
+            cpu: config.cpu(),
+            segment: segment_available() && config.segment(),
+            passes: config.passes,
+        }
+    }
+
+    /// The key of code of a module.
+    pub(crate) fn key(&self, module: &Digest) -> Digest {
+        let mut h = blake3::Hasher::new();
+        h.update(&self.base).update(&bits(self).to_le_bytes()).update(module);
+        *h.finalize().as_bytes()
+    }
+
+    /// As settings of the compiler.
+    pub(crate) fn settings(&self, config: &Config, guarded: bool) -> Settings {
+        Settings {
+            cpu: self.cpu,
+            guarded,
+            segment: guarded && self.segment,
+            fuel: config.fuel,
+            interruptible: config.interruption,
+            passes: self.passes,
+        }
+    }
+}
+
+/// Processor and passes as a number.
+fn bits(t: &Target) -> u32 {
+    let (c, p) = (&t.cpu, &t.passes);
+    let cpu = [c.popcnt, c.lzcnt, c.bmi1, c.bmi2, c.avx, c.avx2, c.fma, c.sse42, t.segment];
+    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.cold, p.rotate];
+    cpu.iter().chain(&passes).fold(0, |n, &on| n << 1 | u32::from(on))
+}
+
+/// Whether code for the first processor runs on the second.
+pub(crate) fn runs_on(code: &CpuFeatures, here: &CpuFeatures) -> bool {
+    let needs = |wanted: bool, has: bool| !wanted || has;
+    needs(code.popcnt, here.popcnt)
+        && needs(code.lzcnt, here.lzcnt)
+        && needs(code.bmi1, here.bmi1)
+        && needs(code.bmi2, here.bmi2)
+        && needs(code.avx, here.avx)
+        && needs(code.avx2, here.avx2)
+        && needs(code.fma, here.fma)
+        && needs(code.sse42, here.sse42)
+}
+
+/// Digits of a digest, or of its beginning.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+}

@@ -1,0 +1,295 @@
+//! From a file, or bytes, to a module: with its code if there is any that may run here.
+//!
+//! In: a `.wasm` or `.wat` file, or an artifact. Out: a module and its [`Origin`].
+//!
+//! ```text
+//!   file ─identity─► link ─key─► entry ──seal or digests──► module with code
+//!     │ none                      ▲ │ none
+//!     └──► bytes ──digest──key────┘ └──► parsed, compiled as it runs, saved at the end
+//!   artifact ──digests, signature──► module with code, or the module in it as above
+//! ```
+
+use super::directory::{Directory, Identity, Reference, seal};
+use super::format::{CodeFile, Defect, MAGIC, Meta, Section};
+use super::image::CodeImage;
+use super::key::{Digest, Target, digest, runs_on};
+use super::save::Saved;
+use super::sign::Key;
+use crate::config::{Config, Tier};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::module::{Bytes, Module, binary};
+use crate::runtime::memory::LinearMemory;
+use crate::sys::{MappedFile, NATIVE_AVAILABLE, guards_available};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Where a module came from, and what follows from that.
+pub(crate) struct Origin {
+    /// What its code is compiled for.
+    pub(crate) target: Target,
+    /// Whether instances have a guarded memory 0, if all goes well.
+    pub(crate) guarded: bool,
+    /// Its code in a file.
+    pub(crate) image: Option<Arc<CodeImage>>,
+    /// Whether that file is an artifact rather than an entry of the cache.
+    pub(crate) artifact: bool,
+    /// Why the code in an artifact is not used.
+    pub(crate) note: Option<String>,
+    /// The file of the module, if its identity is worth anything.
+    pub(crate) file: Option<Identity>,
+    /// The file of its code, if it has been compared with its digests just now.
+    pub(crate) checked: Option<Identity>,
+    /// Whether the cache knows the file by its identity already, and all there is to know.
+    pub(crate) linked: bool,
+    /// Digest of the module's bytes.
+    pub(crate) digest: OnceLock<Digest>,
+    /// How long it took to read it.
+    pub(crate) took: Duration,
+    pub(crate) saved: Mutex<Saved>,
+}
+
+impl Origin {
+    pub(crate) fn new(config: &Config) -> Origin {
+        Origin {
+            target: Target::of(config),
+            guarded: false,
+            image: None,
+            artifact: false,
+            note: None,
+            file: None,
+            checked: None,
+            linked: false,
+            digest: OnceLock::new(),
+            took: Duration::ZERO,
+            saved: Mutex::default(),
+        }
+    }
+}
+
+/// What entries of the cache can be found by.
+struct Finder<'a> {
+    engine: &'a Engine,
+    target: Target,
+    began: Instant,
+}
+
+/// An entry, or the code of an artifact.
+struct Loaded {
+    file: CodeFile,
+    meta: Meta,
+    checked: Option<Identity>,
+}
+
+/// Whether an engine keeps code at all.
+pub(crate) fn keeps_code(config: &Config) -> bool {
+    NATIVE_AVAILABLE && config.tier != Tier::Interp && config.cache.is_some()
+}
+
+/// Reads a module from a file; with `trusted`, code of an artifact may run without a signature.
+pub(crate) fn open(engine: &Engine, path: &Path, trusted: bool) -> Result<Module> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let finder = Finder { engine, target: Target::of(engine.config()), began: Instant::now() };
+    let mut file = File::open(path).map_err(io)?;
+    let identity = Identity::of(&file).map_err(io)?;
+    let dir = engine.config().cache.as_ref().filter(|_| keeps_code(engine.config())).and_then(|c| c.directory());
+    if let Some(dir) = &dir
+        && let Some(module) = finder.by_identity(dir, &identity)
+    {
+        return Ok(module);
+    }
+    let mut magic = [0; MAGIC.len()];
+    if file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC {
+        return finder.artifact(dir.as_ref(), file, identity, trusted).map_err(|e| match e {
+            Error::Api(why) => io(std::io::Error::new(std::io::ErrorKind::InvalidData, why)),
+            e => e,
+        });
+    }
+    // Before reading: what changes later has another identity.
+    let settled = identity.is_settled();
+    let mut bytes = Vec::with_capacity(identity.len() as usize + 1);
+    file.read_to_end(&mut bytes).map_err(io)?;
+    let unchanged = settled && Identity::of(&file).map_err(io)? == identity;
+    finder.by_bytes(dir.as_ref(), bytes, unchanged.then_some(identity))
+}
+
+/// Makes a module of bytes.
+pub(crate) fn with_bytes(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
+    let finder = Finder { engine, target: Target::of(engine.config()), began: Instant::now() };
+    if bytes.starts_with(&MAGIC) {
+        return Err(Error::api("this is an artifact: it can be opened as a file only"));
+    }
+    let dir = engine.config().cache.as_ref().filter(|_| keeps_code(engine.config())).and_then(|c| c.directory());
+    finder.by_bytes(dir.as_ref(), bytes, None)
+}
+
+impl Finder<'_> {
+    /// The module that a file with that identity had in it when it was last looked at.
+    fn by_identity(&self, dir: &Directory, file: &Identity) -> Option<Module> {
+        let reference = dir.reference(file, &self.target.key(&[0; 32]))?;
+        let loaded = self.entry(dir, &reference.key, reference.seal)?;
+        let linked = loaded.checked.is_none();
+        let mut module = self.module(loaded, Some(*file)).ok()?;
+        Arc::get_mut(&mut module.inner)?.origin.linked = linked;
+        Some(module)
+    }
+
+    /// An entry of the cache, if it can be used.
+    fn entry(&self, dir: &Directory, key: &Digest, sealed: Option<Digest>) -> Option<Loaded> {
+        let (file, identity) = dir.entry(key)?;
+        let trusted = sealed.is_some_and(|s| s == seal(&identity));
+        let settled = identity.is_settled();
+        let map = Arc::new(MappedFile::new(file, usize::try_from(identity.len()).ok()?).ok()?);
+        let loaded = CodeFile::read(map, !trusted).and_then(|file| {
+            let meta = file.meta()?;
+            let right = file.head.key == *key && file.head.target() == self.target && fits(&file, &meta);
+            if right { Ok((file, meta)) } else { Err(Defect::Damaged) }
+        });
+        match loaded {
+            Ok((file, meta)) => {
+                let checked = (!trusted && settled).then_some(identity);
+                self.types_agree(&meta).then_some(Loaded { file, meta, checked })
+            }
+            Err(_) => {
+                // Nobody can use it.
+                dir.remove(key);
+                None
+            }
+        }
+    }
+
+    /// Lets the engine know the module's types; false if it knows some by other ids.
+    fn types_agree(&self, meta: &Meta) -> bool {
+        let types = self.engine.types();
+        meta.groups.iter().all(|(first, group)| types.intern_group(group.clone()).0 == *first)
+    }
+
+    fn module(&self, mut loaded: Loaded, file: Option<Identity>) -> Result<Module> {
+        let bytes = Bytes::Mapped(loaded.file.map().clone(), loaded.file.head.range(Section::Wasm));
+        let digest = OnceLock::from(loaded.file.wasm_digest());
+        let facts = loaded.meta.facts.take();
+        let mut origin = Origin::new(self.engine.config());
+        origin.guarded = loaded.file.head.guarded;
+        origin.target = loaded.file.head.target();
+        let validated = loaded.meta.validated;
+        origin.image = Some(Arc::new(CodeImage::new(loaded.file, &mut loaded.meta)));
+        (origin.file, origin.checked, origin.digest) = (file, loaded.checked, digest);
+        origin.took = self.began.elapsed();
+        Module::assemble(self.engine, bytes, loaded.meta.module, facts, origin, validated)
+    }
+
+    /// A module in the binary or the text format.
+    fn by_bytes(&self, dir: Option<&Directory>, bytes: Vec<u8>, file: Option<Identity>) -> Result<Module> {
+        let bytes = binary(bytes)?;
+        let mut origin = Origin::new(self.engine.config());
+        if let Some(dir) = dir {
+            let digest = digest(&bytes);
+            if let Some(loaded) = self.entry(dir, &self.target.key(&digest), None) {
+                return self.module(loaded, file);
+            }
+            origin.digest = OnceLock::from(digest);
+        }
+        let raw = wasm::parse(&bytes, self.engine.config().features, self.engine.types())?;
+        origin.guarded = kind(self.engine.config(), &raw);
+        origin.file = file;
+        origin.took = self.began.elapsed();
+        Module::assemble(self.engine, Bytes::Owned(bytes), raw, None, origin, false)
+    }
+
+    /// An artifact: its code if that may run here, otherwise the module in it.
+    fn artifact(
+        &self,
+        dir: Option<&Directory>,
+        file: File,
+        identity: Identity,
+        trusted: bool,
+    ) -> Result<Module> {
+        let damaged = || Error::api("the artifact is damaged; make it again with `vm aot`");
+        let map = MappedFile::new(file, usize::try_from(identity.len()).map_err(|_| damaged())?);
+        let map = Arc::new(map.map_err(|e| Error::api(e.to_string()))?);
+        let why = match self.artifact_code(dir, &map, &identity, trusted) {
+            Ok(module) => return Ok(module),
+            Err(why) => why,
+        };
+        let bytes = CodeFile::wasm_of(&map).ok_or_else(damaged)?.to_vec();
+        let mut module = self.by_bytes(dir, bytes, None)?;
+        if let Some(inner) = Arc::get_mut(&mut module.inner) {
+            inner.origin.note = Some(why);
+        }
+        Ok(module)
+    }
+
+    /// The module with the code of an artifact, or why that may not run.
+    fn artifact_code(
+        &self,
+        dir: Option<&Directory>,
+        map: &Arc<MappedFile>,
+        identity: &Identity,
+        trusted: bool,
+    ) -> Result<Module, String> {
+        let config = self.engine.config();
+        if config.tier == Tier::Interp || !NATIVE_AVAILABLE {
+            return Err("this engine only interprets".into());
+        }
+        // What has been verified with this user's key before need not be again.
+        let known = dir.and_then(|d| d.reference(identity, &self.target.key(&[1; 32])));
+        let (settled, seal) = (identity.is_settled(), Some(seal(identity)));
+        let verified = known.is_some_and(|r| r.seal == seal);
+        let file = CodeFile::read(map.clone(), !verified).map_err(|e| e.to_string())?;
+        let head = file.head.target();
+        if head.base != self.target.base {
+            return Err("it was made by another version, or for other settings".into());
+        }
+        if !runs_on(&head.cpu, &self.target.cpu) || (head.segment && !self.target.segment) {
+            return Err("it was made for another processor".into());
+        }
+        if !verified {
+            let signed = || Key::find().is_some_and(|k| file.is_signed(|d| k.sign(d)));
+            if !trusted && !signed() {
+                return Err("it is not signed by this user (--allow-precompiled trusts it nevertheless)".into());
+            }
+            if let Some(dir) = dir.filter(|_| settled && !trusted) {
+                let reference = Reference { key: file.head.key, seal };
+                // Next time it is verified again.
+                let _ = dir.refer(identity, &self.target.key(&[1; 32]), &reference);
+            }
+        }
+        let meta = file.meta().map_err(|e| e.to_string())?;
+        if !fits(&file, &meta) {
+            return Err(Defect::Damaged.to_string());
+        }
+        if !self.types_agree(&meta) {
+            return Err("the engine knows its types by other names".into());
+        }
+        let mut module = self.module(Loaded { file, meta, checked: None }, None).map_err(|e| e.to_string())?;
+        if let Some(inner) = Arc::get_mut(&mut module.inner) {
+            inner.origin.artifact = true;
+        }
+        Ok(module)
+    }
+}
+
+/// Whether the parts of a file belong together.
+fn fits(file: &CodeFile, meta: &Meta) -> bool {
+    let bodies = meta.module.bodies.len();
+    let wasm = file.head.range(Section::Wasm).len();
+    let code = file.head.range(Section::Code).len();
+    let funcs = file.section(Section::Funcs);
+    file.head.functions as usize == bodies
+        && funcs.len() == bodies * 4
+        && funcs.chunks_exact(4).all(|b| (super::format::word(b, 0) as usize) <= code)
+        && file.section(Section::Pieces).len().is_multiple_of(8)
+        && meta.module.bodies.iter().all(|b| b.start <= b.end && b.end as usize <= wasm)
+        && meta.module.data.iter().all(|d| d.range.start <= d.range.end && d.range.end <= wasm)
+}
+
+/// Whether instances of a module have a guarded memory 0, if all goes well.
+fn kind(config: &Config, raw: &wasm::Module) -> bool {
+    config.memory_mode == crate::MemoryMode::Auto
+        && guards_available()
+        && raw.memories.first().is_some_and(LinearMemory::can_guard)
+}

@@ -1,0 +1,405 @@
+//! From a module to a file of its code.
+//!
+//! In: a module, and what of it has been compiled: while it ran, or now, ahead of time. Out: an entry of the cache, or an
+//! artifact. What is written while others read or write the same is complete or not there.
+
+use super::directory::{Directory, Identity, Reference, seal, settle};
+use super::format::{self, CodeFile, Contents, Group, Meta, PAGE, Run};
+use super::key::{Digest, Target, digest};
+use super::open::keeps_code;
+use super::sign::Key;
+use crate::error::{Error, Result};
+use crate::module::{Module, ModuleInner};
+use crate::native::arrange::{Adapter, Arrangement, Compiled};
+use crate::native::code::MAX_SIZE;
+use crate::sys::MappedFile;
+use crate::tier::eager;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use wasm::{ConstOp, DataMode, ExternKind};
+
+/// A module that took longer than this to read is kept even if nothing of it was compiled.
+const SLOW: Duration = Duration::from_millis(2);
+/// New code is written when it is more than one part in so many of what is there.
+const GROWTH: u64 = 16;
+/// When a program that goes on running is looked at first, and how much longer each time after that.
+const FIRST: Duration = Duration::from_secs(2);
+const LATER: u32 = 4;
+/// Smallest memory image: less is copied faster than mapped.
+const MIN_IMAGE: usize = 4;
+
+/// What of a module has been saved.
+#[derive(Default)]
+pub(crate) struct Saved {
+    /// Bytes of functions' code in the file, once one has been written.
+    code: Option<u64>,
+    next: Option<(Instant, Duration)>,
+    /// It cannot be.
+    hopeless: bool,
+}
+
+/// How far compiling ahead of time has come.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Functions that are done.
+    pub done: usize,
+    /// Functions there are.
+    pub total: usize,
+}
+
+/// What compiling ahead of time has made.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Ahead {
+    /// Functions of the module's own.
+    pub functions: usize,
+    /// How many of them have code now.
+    pub compiled: usize,
+    /// Why the others stay in the interpreter.
+    pub refused: BTreeMap<String, u64>,
+    /// Bytes of the module.
+    pub wasm_bytes: u64,
+    /// Bytes of machine code.
+    pub code_bytes: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Whether there was nothing to do.
+    pub found: bool,
+}
+
+/// Whether two targets differ at most in what users choose: then the same runtime made them.
+pub(super) fn same_but_settings(a: &Target, here: &Target) -> bool {
+    a.base == here.base && super::key::runs_on(&a.cpu, &here.cpu) && (!a.segment || here.segment)
+}
+
+impl Module {
+    /// Writes what has been compiled into the engine's cache, if there is one and it is worth it. Answers whether it was.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self) -> Result<bool> {
+        save(self, true)
+    }
+
+    /// Compiles all functions now and writes them to an artifact, or into the engine's cache.
+    ///
+    /// # Errors
+    /// When a function is not valid, or nothing can be written.
+    pub fn compile_ahead(&self, out: Option<&Path>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Ahead> {
+        compile_ahead(self, out, progress)
+    }
+}
+
+/// Saves a module whose guest goes on running, when it is time; answers when to ask again.
+pub(crate) fn save_in_background(module: &Module) -> Option<Duration> {
+    let inner = &module.inner;
+    if !keeps_code(inner.engine.config()) || inner.origin.artifact {
+        return None;
+    }
+    let wait = {
+        let mut saved = lock(inner);
+        if saved.hopeless {
+            return None;
+        }
+        let (at, interval) = *saved.next.get_or_insert_with(|| (Instant::now() + FIRST, FIRST));
+        let left = at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            saved.next = Some((Instant::now() + interval * LATER, interval * LATER));
+        }
+        left
+    };
+    if !wait.is_zero() {
+        return Some(wait);
+    }
+    // What cannot be written now may be at the end.
+    let _ = save(module, false);
+    lock(inner).next.map(|n| n.1)
+}
+
+fn lock(inner: &ModuleInner) -> std::sync::MutexGuard<'_, Saved> {
+    inner.origin.saved.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn save(module: &Module, at_end: bool) -> Result<bool> {
+    let inner = &*module.inner;
+    let Some(cache) = inner.engine.config().cache.as_ref().filter(|_| keeps_code(inner.engine.config())) else {
+        return Ok(false);
+    };
+    if inner.origin.artifact {
+        return Ok(false);
+    }
+    let io = |source| Error::Io { path: cache.path().into(), source };
+    let mut saved = lock(inner);
+    let native = &module.code(inner.origin.guarded).native;
+    let fresh = native.fresh().load(Ordering::Relaxed);
+    let present = saved.code.or_else(|| inner.origin.image.as_ref().map(|i| i.code_len() as u64));
+    let wanted = match present {
+        None => fresh > 0 || (at_end && inner.origin.took > SLOW),
+        Some(code) => fresh * GROWTH > code,
+    };
+    if saved.hopeless || !wanted {
+        return if at_end && saved.code.is_none() { link(inner).map_err(io) } else { Ok(false) };
+    }
+    let assembled = assemble(inner, native.functions())?;
+    let Some(assembled) = assembled else {
+        saved.hopeless = true;
+        return Ok(false);
+    };
+    let dir = Directory::create(cache.path()).map_err(io)?;
+    let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
+    let key = inner.origin.target.key(digest);
+    dir.write(&key, false, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
+    if let Some(file) = &inner.origin.file {
+        dir.refer(file, &inner.origin.target.key(&[0; 32]), &Reference { key, seal: None }).map_err(io)?;
+    }
+    dir.prune(cache.limit()).map_err(io)?;
+    native.fresh().fetch_sub(fresh, Ordering::Relaxed);
+    saved.code = Some(assembled.code_len as u64);
+    Ok(true)
+}
+
+/// Lets the module be found by its file's identity next time, and its entry be trusted without comparing digests.
+fn link(inner: &ModuleInner) -> io::Result<bool> {
+    let origin = &inner.origin;
+    let (Some(image), Some(file), false) = (&origin.image, &origin.file, origin.linked) else { return Ok(false) };
+    let Some(dir) = inner.engine.config().cache.as_ref().and_then(|c| c.directory()) else { return Ok(false) };
+    let mut reference = Reference { key: image.file().head.key, seal: None };
+    if let Some(checked) = origin.checked {
+        let entry = image.file().map().file();
+        // What is sealed must not get lost behind its identity's back.
+        rustix::fs::fdatasync(entry)?;
+        if Identity::of(entry)? == checked {
+            reference.seal = Some(seal(&checked));
+        }
+    }
+    dir.refer(file, &origin.target.key(&[0; 32]), &reference)?;
+    Ok(false)
+}
+
+/// A module with code in the form in which it is written.
+struct Assembled {
+    meta: Meta,
+    funcs: Vec<u32>,
+    pieces: Vec<(u32, u32)>,
+    tables: Vec<u8>,
+    image: Vec<u8>,
+    code: Vec<(usize, Vec<u8>)>,
+    code_len: usize,
+    compiled: u32,
+}
+
+/// Arranges code of functions for a file; `None` if the module cannot be in one.
+fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Assembled>> {
+    let Some(groups) = groups(inner) else { return Ok(None) };
+    let raw = &inner.raw;
+    let mut a = Arrangement::new(raw.bodies.len(), MAX_SIZE);
+    a.exits(inner)?;
+    let places = functions.iter().map(|c| a.place_func(c)).collect::<Result<Vec<_>>>()?;
+    let compiled = functions.len() as u32;
+    for (c, at) in functions.into_iter().zip(places) {
+        let ty = raw.funcs[(c.own_func + raw.imported_funcs()) as usize];
+        a.adapter(inner, Adapter::Enter(ty))?;
+        a.adapter(inner, Adapter::Tail(ty))?;
+        a.link(inner, c, at)?;
+    }
+    a.bytes.sort_by_key(|b| b.0);
+    a.pieces.sort_by_key(|p| p.0);
+    let (mut tables, mut pieces) = (Vec::new(), Vec::with_capacity(a.pieces.len()));
+    for (at, placed) in std::mem::take(&mut a.pieces) {
+        pieces.push((at as u32, tables.len() as u32));
+        let Some(packed) = placed.pack() else { return Ok(None) };
+        tables.extend(packed);
+    }
+    let (runs, image) = memory_image(inner).map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
+    let meta = Meta {
+        groups,
+        module: raw.clone(),
+        validated: inner.validated.load(Ordering::Relaxed),
+        facts: inner.facts.get().cloned(),
+        adapters: a.adapters.iter().map(|(a, at)| (*a, *at)).collect(),
+        stubs: a.stubs.iter().map(|(f, at)| (*f, *at)).collect(),
+        image: runs,
+    };
+    let code_len = a.used();
+    Ok(Some(Assembled { meta, funcs: a.funcs, pieces, tables, image, code: a.bytes, code_len, compiled }))
+}
+
+impl Assembled {
+    fn write(
+        &self,
+        inner: &ModuleInner,
+        key: Digest,
+        file: &mut File,
+        sign: impl FnOnce(&Digest) -> Digest,
+    ) -> io::Result<()> {
+        let contents = Contents {
+            target: inner.origin.target,
+            key,
+            guarded: inner.origin.guarded,
+            compiled: self.compiled,
+            meta: &self.meta,
+            funcs: &self.funcs,
+            pieces: &self.pieces,
+            tables: &self.tables,
+            wasm: &inner.bytes,
+            image: &self.image,
+            code: &self.code,
+            code_len: self.code_len,
+        };
+        let mut out = BufWriter::with_capacity(256 << 10, file);
+        format::write(&mut out, &contents, sign)?;
+        out.flush()
+    }
+}
+
+/// The recursion groups of a module's types; `None` if another engine may know one by another id.
+fn groups(inner: &ModuleInner) -> Option<Vec<Group>> {
+    let types = inner.engine.types();
+    let (mut seen, mut groups) = (HashSet::new(), Vec::new());
+    for &ty in &inner.raw.types {
+        if types.is_displaced(ty) {
+            return None;
+        }
+        let (group, first) = types.group(ty);
+        if seen.insert(first) {
+            groups.push((first.0, group.to_vec()));
+        }
+    }
+    Some(groups)
+}
+
+/// Memory 0 after its active segments, as pages with where they belong; `None` if that depends on anything, or is little.
+fn memory_image(inner: &ModuleInner) -> Option<(Vec<Run>, Vec<u8>)> {
+    let raw = &inner.raw;
+    let ty = raw.memories.first().filter(|m| !m.shared && m.page_size_log2 == 16)?;
+    if raw.imported[ExternKind::Memory as usize] > 0 {
+        return None;
+    }
+    let size = ty.min.checked_mul(1 << 16)?;
+    let mut pages: BTreeMap<u64, Box<[u8]>> = BTreeMap::new();
+    for segment in &raw.data {
+        let DataMode::Active { memory, offset } = &segment.mode else { continue };
+        if *memory != 0 {
+            // Segments are written in order; one that fails ends that.
+            return None;
+        }
+        let start = match *offset.0 {
+            [ConstOp::I32Const(n)] => u64::from(n as u32),
+            [ConstOp::I64Const(n)] => n as u64,
+            _ => return None,
+        };
+        let mut bytes = &inner.bytes[segment.range.clone()];
+        if start.checked_add(bytes.len() as u64).is_none_or(|end| end > size) {
+            return None;
+        }
+        let mut at = start;
+        while !bytes.is_empty() {
+            let within = (at % PAGE) as usize;
+            let n = bytes.len().min(PAGE as usize - within);
+            let page = pages.entry(at / PAGE).or_insert_with(|| vec![0; PAGE as usize].into());
+            page[within..within + n].copy_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+            at += n as u64;
+        }
+    }
+    pages.retain(|_, page| page.iter().any(|&b| b != 0));
+    if pages.len() < MIN_IMAGE {
+        return None;
+    }
+    let (mut runs, mut image): (Vec<Run>, _) = (Vec::new(), Vec::with_capacity(pages.len() << 12));
+    for (page, bytes) in pages {
+        let (memory, at) = (page * PAGE, image.len() as u64);
+        image.extend_from_slice(&bytes);
+        match runs.last_mut().filter(|r| r.memory + r.len == memory) {
+            Some(run) => run.len += PAGE,
+            None => runs.push(Run { memory, at, len: PAGE }),
+        }
+    }
+    Some((runs, image))
+}
+
+fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Ahead> {
+    let inner = &*module.inner;
+    let total = inner.raw.bodies.len();
+    let mut ahead = Ahead { functions: total, wasm_bytes: inner.bytes.len() as u64, ..Ahead::default() };
+    if let Some(image) = &inner.origin.image
+        && out.is_none()
+        && image.file().head.compiled == image.file().head.functions
+    {
+        ahead.found = true;
+        ahead.compiled = total;
+        ahead.code_bytes = image.code_len() as u64;
+        ahead.file_bytes = image.file().map().len() as u64;
+        return Ok(ahead);
+    }
+    let drafts = eager::compile(module, inner.origin.guarded, (0..total as u32).collect(), progress);
+    if drafts.len() < total {
+        // Whoever compiles ahead wants to know.
+        module.validate_bodies()?;
+    }
+    inner.validated.store(true, Ordering::Relaxed);
+    ahead.compiled = drafts.len();
+    ahead.refused = inner.engine.compile_stats().refused;
+    let functions = eager::finish(module, drafts);
+    let displaced = || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
+    let assembled = assemble(inner, functions)?.ok_or_else(displaced)?;
+    ahead.code_bytes = assembled.code_len as u64;
+    let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
+    let key = inner.origin.target.key(digest);
+    ahead.file_bytes = match out {
+        Some(path) => artifact(inner, &assembled, key, path)?,
+        None => entry(inner, &assembled, key)?,
+    };
+    Ok(ahead)
+}
+
+/// Writes an entry of the cache that need not be compared with its digests when it is used.
+fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64> {
+    let Some(cache) = &inner.engine.config().cache else {
+        return Err(Error::api("there is no cache: give the artifact a name with -o"));
+    };
+    let io = |source| Error::Io { path: cache.path().into(), source };
+    let dir = Directory::create(cache.path()).map_err(io)?;
+    dir.write(&key, true, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
+    let (file, identity) = dir.entry(&key).ok_or_else(|| io(io::ErrorKind::NotFound.into()))?;
+    let settled = settle(&identity);
+    let map = MappedFile::new(file, identity.len() as usize).map_err(io)?;
+    let intact = CodeFile::read(Arc::new(map), true).is_ok();
+    if !intact {
+        return Err(io(io::Error::new(io::ErrorKind::InvalidData, "what was written is not what can be read")));
+    }
+    let unchanged = dir.entry(&key).is_some_and(|(_, now)| now == identity);
+    let seal = (settled && unchanged).then(|| seal(&identity));
+    if let Some(file) = &inner.origin.file {
+        dir.refer(file, &inner.origin.target.key(&[0; 32]), &Reference { key, seal }).map_err(io)?;
+    }
+    dir.prune(cache.limit().max(identity.len())).map_err(io)?;
+    Ok(identity.len())
+}
+
+/// Writes a signed artifact.
+fn artifact(inner: &ModuleInner, assembled: &Assembled, key: Digest, path: &Path) -> Result<u64> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let secret = Key::find_or_make().map_err(io)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| io(io::ErrorKind::IsADirectory.into()))?;
+    let temporary = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let write = || -> io::Result<u64> {
+        let mut file = File::options().write(true).create_new(true).open(&temporary)?;
+        assembled.write(inner, key, &mut file, |d| secret.sign(d))?;
+        file.sync_data()?;
+        let len = file.metadata()?.len();
+        std::fs::rename(&temporary, path)?;
+        Ok(len)
+    };
+    write().map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        io(e)
+    })
+}

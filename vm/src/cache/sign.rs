@@ -1,0 +1,85 @@
+//! This user's key, with which artifacts are signed.
+//!
+//! In: the digest of an artifact. Out: a keyed BLAKE3 hash of it, which nobody can make who cannot read the key. The key is made on
+//! first use: 32 random bytes in a file that only this user may read.
+
+use super::key::Digest;
+use rustix::fs::{self, Mode, OFlags, RenameFlags};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A key of this user's.
+pub(crate) struct Key(Digest);
+
+/// Where the key is: `VM_KEY_FILE`, or `vm/key` in the user's data directory.
+fn path() -> Option<PathBuf> {
+    let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let data = || var("XDG_DATA_HOME").filter(|p| p.is_absolute()).or(var("HOME").map(|h| h.join(".local/share")));
+    var("VM_KEY_FILE").or_else(|| data().map(|d| d.join("vm/key")))
+}
+
+impl Key {
+    /// The user's key, if there is one that nobody else can read.
+    pub(crate) fn find() -> Option<Key> {
+        read(&path()?).ok()
+    }
+
+    /// The user's key, made now if there is none.
+    ///
+    /// # Errors
+    /// When it can neither be read nor made.
+    pub(crate) fn find_or_make() -> io::Result<Key> {
+        let path = path().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "no place for the key: HOME is not set (VM_KEY_FILE names one)")
+        })?;
+        match read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => make(&path).or_else(|_| read(&path)),
+            key => key,
+        }
+    }
+
+    /// The signature of a digest.
+    pub(crate) fn sign(&self, digest: &Digest) -> Digest {
+        *blake3::keyed_hash(&self.0, digest).as_bytes()
+    }
+}
+
+fn read(path: &Path) -> io::Result<Key> {
+    let fd = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = fs::fstat(&fd)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
+        let why = format!("{} must belong to this user and be readable by nobody else (chmod 600)", path.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let mut key = [0; 32];
+    File::from(fd).read_exact(&mut key)?;
+    Ok(Key(key))
+}
+
+/// Makes a key beside its place and moves it there unless there is one, so that of several makers all use the same.
+fn make(path: &Path) -> io::Result<Key> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut key = [0; 32];
+    getrandom(&mut key)?;
+    let mut random = [0; 8];
+    getrandom(&mut random)?;
+    let temporary = folder.join(format!("key-{}", super::key::hex(&random)));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut file = File::from(fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)?);
+    let rename = || fs::renameat_with(fs::CWD, &temporary, fs::CWD, path, RenameFlags::NOREPLACE);
+    let made = file.write_all(&key).and_then(|()| file.sync_all()).and_then(|()| Ok(rename()?));
+    if made.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    made.map(|()| Key(key))
+}
+
+fn getrandom(bytes: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(())
+}

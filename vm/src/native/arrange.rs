@@ -1,0 +1,182 @@
+//! Where the code of a module goes, relative to the beginning of its code memory.
+//!
+//! In: [`jit::Code`] of functions, and their types. Out: bytes with their offsets, relative calls filled in, and the tables
+//! that belong to them. The same arrangement is made for running code and for a file of it. Invariant: nothing in the bytes
+//! depends on where they will lie, or on anything of this process but the ids of types.
+//!
+//! ```text
+//!   | exit adapters | code … | stubs | adapters | code … |
+//! ```
+//!
+//! Code calls a function of its module directly if that is already there, otherwise a stub, which goes through the
+//! function's native cell.
+
+use super::registry::{Piece, Placed};
+use crate::error::{Error, Result};
+use crate::module::ModuleInner;
+use jit::x64::adapter;
+use jit::{Code, Entry, Exit, Reloc, RelocTarget};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use wasm::layout::context;
+use wasm::{FuncType, TypeId};
+
+/// Functions begin at multiples of this, whole cache lines: a small recursive function across two cost a sixth of its speed.
+const ALIGN: usize = 64;
+/// Adapters and stubs do so at multiples of this.
+const ADAPTER_ALIGN: usize = 16;
+
+/// What an adapter does, with the type it does it for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub(crate) enum Adapter {
+    Enter(TypeId),
+    EnterLoop(TypeId),
+    Tail(TypeId),
+    ExitOwn(TypeId),
+    ExitReference(TypeId),
+}
+
+/// A function or loop with its code.
+pub(crate) struct Compiled {
+    pub(crate) own_func: u32,
+    pub(crate) entry: Entry,
+    pub(crate) code: Code,
+}
+
+/// Code with offsets.
+pub(crate) struct Arrangement {
+    /// Bytes that are taken.
+    used: usize,
+    /// How many there are.
+    limit: usize,
+    /// Offsets of the code of own functions; none for 0, where an adapter is.
+    pub(crate) funcs: Vec<u32>,
+    pub(crate) stubs: HashMap<u32, u32>,
+    pub(crate) adapters: HashMap<Adapter, u32>,
+    /// What has been placed since this was last emptied.
+    pub(crate) bytes: Vec<(usize, Vec<u8>)>,
+    pub(crate) pieces: Vec<(usize, Placed)>,
+}
+
+impl Arrangement {
+    pub(crate) fn new(funcs: usize, limit: usize) -> Arrangement {
+        Arrangement {
+            used: 0,
+            limit,
+            funcs: vec![0; funcs],
+            stubs: HashMap::new(),
+            adapters: HashMap::new(),
+            bytes: Vec::new(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// One that goes on behind what is there.
+    pub(crate) fn behind(
+        used: usize,
+        limit: usize,
+        funcs: Vec<u32>,
+        stubs: HashMap<u32, u32>,
+        adapters: HashMap<Adapter, u32>,
+    ) -> Arrangement {
+        Arrangement { used, limit, funcs, stubs, adapters, bytes: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// Bytes from the beginning to the end of what has been placed.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Places the adapters that lead from native cells of uncompiled functions to the interpreter.
+    pub(crate) fn exits(&mut self, module: &ModuleInner) -> Result<()> {
+        let raw = &module.raw;
+        for &ty in &raw.funcs[raw.imported_funcs() as usize..] {
+            self.adapter(module, Adapter::ExitOwn(ty))?;
+        }
+        Ok(())
+    }
+
+    /// Takes room for code.
+    fn place(&mut self, len: usize, align: usize) -> Result<usize> {
+        let at = self.used.next_multiple_of(align);
+        if at + len > self.limit {
+            return Err(Error::limit("the module's memory for compiled code is full"));
+        }
+        self.used = at + len;
+        Ok(at)
+    }
+
+    /// Takes room for a function's code, which is to be [linked](Self::link) later.
+    pub(crate) fn place_func(&mut self, c: &Compiled) -> Result<usize> {
+        let at = self.place(c.code.bytes.len(), ALIGN)?;
+        if c.entry == Entry::Function {
+            self.funcs[c.own_func as usize] = at as u32;
+        }
+        Ok(at)
+    }
+
+    /// Offset of an adapter, which is made if there is none.
+    pub(crate) fn adapter(&mut self, module: &ModuleInner, which: Adapter) -> Result<u32> {
+        if let Some(&at) = self.adapters.get(&which) {
+            return Ok(at);
+        }
+        let nothing = || FuncType { params: Box::new([]), results: Box::new([]) };
+        // Adapters are made for types of functions only.
+        let ty = |id| module.engine.types().func(id).unwrap_or_else(nothing);
+        let (code, piece) = match which {
+            Adapter::Enter(t) => (adapter::entry_adapter(&ty(t)), Piece::EntryAdapter),
+            Adapter::EnterLoop(t) => (adapter::osr_adapter(&ty(t)), Piece::EntryAdapter),
+            Adapter::Tail(t) => (adapter::tail_adapter(&ty(t)), Piece::Adapter),
+            Adapter::ExitOwn(t) => (adapter::exit_adapter(&ty(t), Exit::Own), Piece::Adapter),
+            Adapter::ExitReference(t) => (adapter::exit_adapter(&ty(t), Exit::Reference), Piece::Adapter),
+        };
+        let at = self.place(code.bytes.len(), ADAPTER_ALIGN)?;
+        self.put(at, code, piece);
+        self.adapters.insert(which, at as u32);
+        Ok(at as u32)
+    }
+
+    fn put(&mut self, at: usize, mut code: Code, piece: Piece) {
+        let bytes = std::mem::take(&mut code.bytes);
+        self.pieces.push((at, Placed::new(piece, code, bytes.len())));
+        self.bytes.push((at, bytes));
+    }
+
+    /// Offset of the stub that calls a function through its cell.
+    fn stub(&mut self, own_func: u32) -> Result<u32> {
+        if let Some(&at) = self.stubs.get(&own_func) {
+            return Ok(at);
+        }
+        let bytes = stub(own_func);
+        let at = self.place(bytes.len(), ADAPTER_ALIGN)?;
+        self.put(at, Code { code_len: bytes.len() as u32, bytes, ..Code::default() }, Piece::Adapter);
+        self.stubs.insert(own_func, at as u32);
+        Ok(at as u32)
+    }
+
+    /// Fills in the relative calls of code for which there is room at `at`.
+    pub(crate) fn link(&mut self, module: &ModuleInner, mut c: Compiled, at: usize) -> Result<()> {
+        for &Reloc { at: field, target } in &c.code.relocs {
+            let target = match target {
+                RelocTarget::Func(f) => match self.funcs[f as usize] {
+                    0 => self.stub(f)?,
+                    at => at,
+                },
+                RelocTarget::ReferenceAdapter(ty) => self.adapter(module, Adapter::ExitReference(ty))?,
+            };
+            let field = field as usize;
+            let distance = i64::from(target) - (at + field + 4) as i64;
+            c.code.bytes[field..field + 4].copy_from_slice(&(distance as i32).to_le_bytes());
+        }
+        self.put(at, c.code, Piece::Func(c.own_func, c.entry));
+        Ok(())
+    }
+}
+
+/// `mov rax, [r15 + native cells]; lea rax, [rax + cell]; jmp [rax]`
+fn stub(own_func: u32) -> Vec<u8> {
+    let mut bytes = vec![0x49, 0x8b, 0x47, const { context::NATIVE_CELLS as u8 }, 0x48, 0x8d, 0x80];
+    bytes.extend((own_func * 8).to_le_bytes());
+    bytes.extend([0xff, 0x20]);
+    bytes
+}
