@@ -65,7 +65,7 @@ pub(crate) enum Command {
 }
 
 /// Arguments of `vm run`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(override_usage = "vm run [OPTIONS] FILE [ARGS]...")]
 #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
@@ -142,7 +142,7 @@ pub(crate) struct RunArgs {
 }
 
 /// Where compiled code is kept.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct CacheChoice {
     /// Keep compiled code in this directory, instead of VM_CACHE_DIR or the user's cache directory
     #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -239,7 +239,7 @@ pub(crate) enum CacheAction {
 }
 
 /// How functions are executed.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Execution {
     /// What executes functions: the interpreter, compiled code, or first one and then the other
     #[arg(long, value_name = "TIER", default_value = "auto")]
@@ -315,9 +315,10 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// `--unknown-imports`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum UnknownImports {
     /// List them and stop
+    #[default]
     Error,
     /// Run, and trap when one is called
     Trap,
@@ -326,31 +327,34 @@ pub(crate) enum UnknownImports {
 }
 
 /// `--validate`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Validate {
     /// Each function at its first call
+    #[default]
     Lazy,
     /// All before anything runs
     Eager,
 }
 
 /// `--memory`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Memory {
     /// Guard pages where type and system allow them
+    #[default]
     Auto,
     /// Explicit checks always
     Checked,
 }
 
 /// `--tier`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Tier {
     /// The interpreter
     Interp,
     /// Compiled code: all functions are compiled before the guest starts
     Jit,
     /// The interpreter at first; what runs often is compiled meanwhile
+    #[default]
     Auto,
 }
 
@@ -432,8 +436,34 @@ fn preload(text: &str) -> Result<Preload, String> {
     }
 }
 
+/// `vm run` with nothing but files and grants, which is what most invocations are: `None` for everything else. The full
+/// definition takes as long to set up as a small guest takes to run.
+fn quick(line: &[OsString]) -> Option<RunArgs> {
+    let mut args = RunArgs::default();
+    let mut rest = line.strip_prefix(&[OsString::from("run")])?;
+    while let [word, more @ ..] = rest {
+        let Some(option) = word.to_str().filter(|w| w.starts_with('-')) else {
+            args.file_and_args = rest.to_vec();
+            return Some(args);
+        };
+        let [value, more @ ..] = more else { return None };
+        let value = value.to_str().filter(|v| !v.starts_with('-'))?;
+        match option {
+            "--dir" => args.dirs.push(dir(value).ok()?),
+            "--env" => args.env.push(env_var(value).ok()?),
+            _ => return None,
+        }
+        rest = more;
+    }
+    None
+}
+
 /// Parses the command line of this process; help, version and errors end it.
 pub(crate) fn parse() -> Command {
+    let line: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(run) = quick(&line) {
+        return Command::Run(run);
+    }
     match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(mut e) => {
@@ -475,6 +505,38 @@ mod tests {
         let cli = Cli::try_parse_from(line).unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
         run.file_and_args.iter().map(|a| a.to_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn simple_lines_mean_the_same_to_both_parsers() {
+        let lines: [&[&str]; 7] = [
+            &["run", "a.wasm"],
+            &["run", "a.wasm", "--dir", "x", "--", "-y"],
+            &["run", "--dir", ".", "a.wasm"],
+            &["run", "--dir", "a::/b:ro", "--env", "A=1", "--env", "B", "a.wasm", "b"],
+            &["run", "--env", "X==", "a", ""],
+            &["run", "--env", "X=", "run"],
+            &["run", ""],
+        ];
+        for line in lines {
+            let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+            let Command::Run(full) = Cli::try_parse_from(["vm"].iter().chain(line)).unwrap().command else { panic!() };
+            let quick = quick(&words).unwrap_or_else(|| panic!("{line:?}"));
+            assert_eq!(format!("{quick:?}"), format!("{full:?}"));
+        }
+        let others: [&[&str]; 8] = [
+            &["run"],
+            &["run", "--", "a"],
+            &["run", "--dir"],
+            &["run", "--dir", "--env", "a"],
+            &["run", "--dir=.", "a"],
+            &["run", "--dir", "", "a"],
+            &["run", "--tier", "jit", "a"],
+            &["cache", "path"],
+        ];
+        for line in others {
+            assert!(quick(&line.iter().map(OsString::from).collect::<Vec<_>>()).is_none(), "{line:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //!
 //! Invariant: entries are complete when they get their names, and are never written to after that; everything may vanish at any moment.
 
-use super::key::{Digest, hex};
+use super::key::{Digest, fingerprint, hex};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -63,19 +63,9 @@ impl Identity {
         now.checked_sub(changed).is_some_and(|age| age > grain)
     }
 
-    fn digest(&self) -> Digest {
-        let mut h = blake3::Hasher::new();
-        self.0.iter().for_each(|n| {
-            h.update(&n.to_le_bytes());
-        });
-        *h.finalize().as_bytes()
-    }
-
     /// Name of the link of a file, for what depends on that.
-    fn name(&self, target: &Digest) -> String {
-        let mut h = blake3::Hasher::new();
-        h.update(&self.digest()).update(target);
-        hex(&h.finalize().as_bytes()[..20])
+    fn name(&self, salt: u128) -> String {
+        format!("{:032x}", fingerprint((salt, self.0)))
     }
 }
 
@@ -84,14 +74,14 @@ impl Identity {
 pub(crate) struct Reference {
     /// Key of its entry; for an artifact, that of what was found in it.
     pub(crate) key: Digest,
-    /// Digest of the entry's identity when it was last compared with its digests, if it was settled.
-    pub(crate) seal: Option<Digest>,
+    /// The entry's identity, as a hash, when it was last compared with its digests, if it was settled.
+    pub(crate) seal: Option<u128>,
 }
 
 impl Reference {
     /// The text of a link, which says which link it is: what was moved to the place of another is worth nothing.
     fn text(&self, name: &str) -> String {
-        let seal = self.seal.map_or("-".into(), |s| hex(&s));
+        let seal = self.seal.map_or("-".into(), |s| format!("{s:032x}"));
         let text = format!("{}:{seal}", hex(&self.key));
         let check = check(name, &text);
         format!("{text}:{check}")
@@ -103,15 +93,13 @@ impl Reference {
             return None;
         }
         let (key, seal) = text.split_once(':')?;
-        let seal = if seal == "-" { None } else { Some(unhex(seal)?) };
+        let seal = if seal == "-" { None } else { Some(u128::from_str_radix(seal, 16).ok()?) };
         Some(Reference { key: unhex(key)?, seal })
     }
 }
 
 fn check(name: &str, text: &str) -> String {
-    let mut h = blake3::Hasher::new();
-    h.update(name.as_bytes()).update(b":").update(text.as_bytes());
-    hex(&h.finalize().as_bytes()[..8])
+    format!("{:032x}", fingerprint((name, text)))
 }
 
 fn unhex(text: &str) -> Option<Digest> {
@@ -173,16 +161,16 @@ impl Directory {
     }
 
     /// What is known of a file by its identity.
-    pub(crate) fn reference(&self, file: &Identity, target: &Digest) -> Option<Reference> {
-        let name = file.name(target);
+    pub(crate) fn reference(&self, file: &Identity, salt: u128) -> Option<Reference> {
+        let name = file.name(salt);
         let mut room = [MaybeUninit::uninit(); 256];
         let (text, _) = fs::readlinkat_raw(&self.fd, format!("{FILES}/{name}"), &mut room).ok()?;
         Reference::parse(&name, std::str::from_utf8(text).ok()?)
     }
 
     /// Keeps what is known of a file.
-    pub(crate) fn refer(&self, file: &Identity, target: &Digest, reference: &Reference) -> io::Result<()> {
-        let name = file.name(target);
+    pub(crate) fn refer(&self, file: &Identity, salt: u128, reference: &Reference) -> io::Result<()> {
+        let name = file.name(salt);
         let temporary = self.temporary_name();
         fs::symlinkat(reference.text(&name), &self.fd, &temporary)?;
         let renamed = fs::renameat(&self.fd, &temporary, &self.fd, format!("{FILES}/{name}"));
@@ -320,8 +308,8 @@ fn entry_name(key: &Digest) -> String {
 }
 
 /// What seals an entry with that identity.
-pub(crate) fn seal(entry: &Identity) -> Digest {
-    entry.digest()
+pub(crate) fn seal(entry: &Identity) -> u128 {
+    fingerprint(entry.0)
 }
 
 /// Waits until a file is settled, at most a few seconds.
@@ -341,7 +329,7 @@ mod tests {
 
     #[test]
     fn references_are_worth_something_under_their_own_name_only() {
-        let r = Reference { key: [7; 32], seal: Some([9; 32]) };
+        let r = Reference { key: [7; 32], seal: Some(9) };
         let text = r.text("a");
         assert_eq!(Reference::parse("a", &text), Some(r));
         assert_eq!(Reference::parse("b", &text), None);

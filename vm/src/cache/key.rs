@@ -7,6 +7,7 @@ use crate::MemoryMode;
 use crate::config::Config;
 use crate::sys::{guards_available, segment_available};
 use jit::{CpuFeatures, Settings};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A BLAKE3 digest.
 pub(crate) type Digest = [u8; 32];
@@ -24,20 +25,37 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest {
     *h.finalize().as_bytes()
 }
 
+/// A hash of what nobody has an interest in forging: fast for little, and the same in every process of this build.
+pub(crate) fn fingerprint(of: impl Hash) -> u128 {
+    let half = |salt: u8| {
+        let mut h = DefaultHasher::new();
+        (salt, &of).hash(&mut h);
+        u128::from(h.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
 /// What code depends on apart from module and processor.
-pub(crate) fn base(config: &Config) -> Digest {
-    let mut h = blake3::Hasher::new();
-    h.update(BUILD.as_bytes());
-    h.update(&config.features.bits().to_le_bytes());
+fn base(config: &Config) -> u128 {
     let guarded = config.memory_mode == MemoryMode::Auto && guards_available();
-    h.update(&[u8::from(config.fuel), u8::from(config.interruption), u8::from(guarded)]);
-    *h.finalize().as_bytes()
+    base_of(config.features.bits(), config.fuel, config.interruption, guarded)
+}
+
+fn base_of(features: u64, fuel: bool, interruption: bool, guarded: bool) -> u128 {
+    fingerprint((BUILD, features, fuel, interruption, guarded))
+}
+
+/// Whether this build, with whatever settings but the default proposals, has made code for that base.
+pub(crate) fn is_of_this_build(base: u128) -> bool {
+    let features = wasm::default_features().bits();
+    let bit = |n: u8, i: u8| n >> i & 1 == 1;
+    (0..8).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2)) == base)
 }
 
 /// What a file of compiled code is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
-    pub(crate) base: Digest,
+    pub(crate) base: u128,
     pub(crate) cpu: CpuFeatures,
     /// Whether code finds the base of memory 0 in the GS segment.
     pub(crate) segment: bool,
@@ -58,8 +76,13 @@ impl Target {
     /// The key of code of a module.
     pub(crate) fn key(&self, module: &Digest) -> Digest {
         let mut h = blake3::Hasher::new();
-        h.update(&self.base).update(&bits(self).to_le_bytes()).update(module);
+        h.update(&self.base.to_le_bytes()).update(&bits(self).to_le_bytes()).update(module);
         *h.finalize().as_bytes()
+    }
+
+    /// What the links of files depend on, of which there may be several kinds.
+    pub(crate) fn salt(&self, kind: u8) -> u128 {
+        fingerprint((kind, self.base, bits(self)))
     }
 
     /// As settings of the compiler.

@@ -147,14 +147,16 @@ impl Cache {
         let file = CodeFile::read(Arc::new(map), false).ok()?;
         let wasm = file.section(format::Section::Wasm);
         let names = wasm::Names::read(wasm, file.meta().ok()?.module.name_section);
-        let here = Target::of(&crate::Config::default());
+        let (target, here) = (file.head.target(), Target::of(&crate::Config::default()));
         Some(CacheContents {
             module: names.module.map(Into::into),
             functions: file.head.functions,
             compiled: file.head.compiled,
             wasm_bytes: wasm.len() as u64,
             code_bytes: file.head.range(format::Section::Code).len() as u64,
-            usable: save::same_but_settings(&file.head.target(), &here),
+            usable: key::is_of_this_build(target.base)
+                && key::runs_on(&target.cpu, &here.cpu)
+                && (!target.segment || here.segment),
         })
     }
 

@@ -130,7 +130,7 @@ pub(crate) fn with_bytes(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
 impl Finder<'_> {
     /// The module that a file with that identity had in it when it was last looked at.
     fn by_identity(&self, dir: &Directory, file: &Identity) -> Option<Module> {
-        let reference = dir.reference(file, &self.target.key(&[0; 32]))?;
+        let reference = dir.reference(file, self.target.salt(0))?;
         let loaded = self.entry(dir, &reference.key, reference.seal)?;
         let linked = loaded.checked.is_none();
         let mut module = self.module(loaded, Some(*file)).ok()?;
@@ -139,7 +139,7 @@ impl Finder<'_> {
     }
 
     /// An entry of the cache, if it can be used.
-    fn entry(&self, dir: &Directory, key: &Digest, sealed: Option<Digest>) -> Option<Loaded> {
+    fn entry(&self, dir: &Directory, key: &Digest, sealed: Option<u128>) -> Option<Loaded> {
         let (file, identity) = dir.entry(key)?;
         let trusted = sealed.is_some_and(|s| s == seal(&identity));
         let settled = identity.is_settled();
@@ -236,7 +236,7 @@ impl Finder<'_> {
             return Err("this engine only interprets".into());
         }
         // What has been verified with this user's key before need not be again.
-        let known = dir.and_then(|d| d.reference(identity, &self.target.key(&[1; 32])));
+        let known = dir.and_then(|d| d.reference(identity, self.target.salt(1)));
         let (settled, seal) = (identity.is_settled(), Some(seal(identity)));
         let verified = known.is_some_and(|r| r.seal == seal);
         let file = CodeFile::read(map.clone(), !verified).map_err(|e| e.to_string())?;
@@ -255,7 +255,7 @@ impl Finder<'_> {
             if let Some(dir) = dir.filter(|_| settled && !trusted) {
                 let reference = Reference { key: file.head.key, seal };
                 // Next time it is verified again.
-                let _ = dir.refer(identity, &self.target.key(&[1; 32]), &reference);
+                let _ = dir.refer(identity, self.target.salt(1), &reference);
             }
         }
         let meta = file.meta().map_err(|e| e.to_string())?;

@@ -5,7 +5,7 @@
 
 use super::directory::{Directory, Identity, Reference, seal, settle};
 use super::format::{self, CodeFile, Contents, Group, Meta, PAGE, Run};
-use super::key::{Digest, Target, digest};
+use super::key::{Digest, digest};
 use super::open::keeps_code;
 use super::sign::Key;
 use crate::error::{Error, Result};
@@ -71,11 +71,6 @@ pub struct Ahead {
     pub file_bytes: u64,
     /// Whether there was nothing to do.
     pub found: bool,
-}
-
-/// Whether two targets differ at most in what users choose: then the same runtime made them.
-pub(super) fn same_but_settings(a: &Target, here: &Target) -> bool {
-    a.base == here.base && super::key::runs_on(&a.cpu, &here.cpu) && (!a.segment || here.segment)
 }
 
 impl Module {
@@ -156,7 +151,7 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     let key = inner.origin.target.key(digest);
     dir.write(&key, false, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
     if let Some(file) = &inner.origin.file {
-        dir.refer(file, &inner.origin.target.key(&[0; 32]), &Reference { key, seal: None }).map_err(io)?;
+        dir.refer(file, inner.origin.target.salt(0), &Reference { key, seal: None }).map_err(io)?;
     }
     dir.prune(cache.limit()).map_err(io)?;
     native.fresh().fetch_sub(fresh, Ordering::Relaxed);
@@ -178,7 +173,7 @@ fn link(inner: &ModuleInner) -> io::Result<bool> {
             reference.seal = Some(seal(&checked));
         }
     }
-    dir.refer(file, &origin.target.key(&[0; 32]), &reference)?;
+    dir.refer(file, origin.target.salt(0), &reference)?;
     Ok(false)
 }
 
@@ -377,7 +372,7 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
     let unchanged = dir.entry(&key).is_some_and(|(_, now)| now == identity);
     let seal = (settled && unchanged).then(|| seal(&identity));
     if let Some(file) = &inner.origin.file {
-        dir.refer(file, &inner.origin.target.key(&[0; 32]), &Reference { key, seal }).map_err(io)?;
+        dir.refer(file, inner.origin.target.salt(0), &Reference { key, seal }).map_err(io)?;
     }
     dir.prune(cache.limit().max(identity.len())).map_err(io)?;
     Ok(identity.len())

@@ -17,3 +17,5 @@ pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_REGISTERS, cross_return, cross_tail, enter as enter_native_code,
     segment_available, set_segment,
 };
+#[cfg(target_arch = "x86_64")]
+pub(crate) use transition::keeps_wide_registers;

@@ -265,6 +265,16 @@ mod imp {
     /// Whether there is a way into compiled code here.
     pub(crate) const AVAILABLE: bool = true;
 
+    /// Whether the system keeps 256-bit registers across switches. The processor must have `xgetbv` and say that it is used.
+    pub(crate) fn keeps_wide_registers() -> bool {
+        let low: u32;
+        // SAFETY: the caller has looked whether the instruction is there; it changes two registers.
+        unsafe {
+            std::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack));
+        }
+        low & 6 == 6
+    }
+
     /// Whether programs may set the base of the GS segment here: the processor can, and the kernel lets them.
     pub(crate) fn segment_available() -> bool {
         // SAFETY: reads a value that the kernel gave to the process.
