@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        let cases = [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (12_345_678, "12.3 MB"), (u64::MAX, "18446744.1 TB")];
+        let cases =
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (12_345_678, "12.3 MB"), (u64::MAX, "18446744.1 TB")];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }

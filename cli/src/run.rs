@@ -33,7 +33,8 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     let engine = engine(&args)?;
     let (file, guest_args) = args.file_and_args.split_first().ok_or_else(|| Exit::usage("no FILE given"))?;
     let path = Path::new(file);
-    let module = if args.allow_precompiled { module::load_trusted(&engine, path) } else { module::load(&engine, path) }?;
+    let module =
+        if args.allow_precompiled { module::load_trusted(&engine, path) } else { module::load(&engine, path) }?;
     if let Some(why) = module.note() {
         output::complain(&format!("note: {}: {why}; running the module in it", path.display()));
     }

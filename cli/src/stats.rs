@@ -8,7 +8,9 @@ use vm::{Compilation, CompileStats, Module};
 pub(crate) fn text(stats: &CompileStats, module: &Module, saved: &vm::Result<bool>) -> String {
     let mut text = totals(stats);
     let _ = match module.precompiled() {
-        Some((functions, bytes)) => write!(text, "\n  {functions} functions were compiled before: {bytes} bytes of machine code"),
+        Some((functions, bytes)) => {
+            write!(text, "\n  {functions} functions were compiled before: {bytes} bytes of machine code")
+        }
         None => Ok(()),
     };
     let _ = match saved {

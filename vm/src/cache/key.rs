@@ -21,7 +21,11 @@ const PARALLEL: usize = 4 << 20;
 /// The digest of bytes.
 pub(crate) fn digest(bytes: &[u8]) -> Digest {
     let mut h = blake3::Hasher::new();
-    if bytes.len() >= PARALLEL { h.update_rayon(bytes) } else { h.update(bytes) };
+    if bytes.len() >= PARALLEL {
+        h.update_rayon(bytes)
+    } else {
+        h.update(bytes)
+    };
     *h.finalize().as_bytes()
 }
 
@@ -33,6 +37,11 @@ pub(crate) fn fingerprint(of: impl Hash) -> u128 {
         u128::from(h.finish())
     };
     half(0) << 64 | half(1)
+}
+
+/// This build in short, so that files of others are not misread.
+pub(crate) fn build() -> u32 {
+    fingerprint(BUILD) as u32
 }
 
 /// What code depends on apart from module and processor.

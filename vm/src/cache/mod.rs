@@ -132,12 +132,8 @@ impl Cache {
     pub fn entries(&self) -> Result<Vec<CacheEntry>> {
         let Some(dir) = self.existing()? else { return Ok(Vec::new()) };
         let found = dir.entries().map_err(|e| self.io(e))?;
-        let entry = |f: directory::Found| CacheEntry {
-            contents: self.contents(&f),
-            key: f.name,
-            bytes: f.bytes,
-            used: f.used,
-        };
+        let entry =
+            |f: directory::Found| CacheEntry { contents: self.contents(&f), key: f.name, bytes: f.bytes, used: f.used };
         Ok(found.into_iter().map(entry).collect())
     }
 

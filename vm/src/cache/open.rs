@@ -143,10 +143,16 @@ impl Finder<'_> {
         let (file, identity) = dir.entry(key)?;
         let trusted = sealed.is_some_and(|s| s == seal(&identity));
         let settled = identity.is_settled();
+        if identity.len() == 0 {
+            dir.remove(key);
+            return None;
+        }
         let map = Arc::new(MappedFile::new(file, usize::try_from(identity.len()).ok()?).ok()?);
         let loaded = CodeFile::read(map, !trusted).and_then(|file| {
             let meta = file.meta()?;
-            let right = file.head.key == *key && file.head.target() == self.target && fits(&file, &meta);
+            // Entries have no signature.
+            let right = file.head.key == *key && file.head.target() == self.target && file.is_signed(|_| [0; 32]);
+            let right = right && fits(&file, &meta);
             if right { Ok((file, meta)) } else { Err(Defect::Damaged) }
         });
         match loaded {
@@ -201,13 +207,7 @@ impl Finder<'_> {
     }
 
     /// An artifact: its code if that may run here, otherwise the module in it.
-    fn artifact(
-        &self,
-        dir: Option<&Directory>,
-        file: File,
-        identity: Identity,
-        trusted: bool,
-    ) -> Result<Module> {
+    fn artifact(&self, dir: Option<&Directory>, file: File, identity: Identity, trusted: bool) -> Result<Module> {
         let damaged = || Error::api("the artifact is damaged; make it again with `vm aot`");
         let map = MappedFile::new(file, usize::try_from(identity.len()).map_err(|_| damaged())?);
         let map = Arc::new(map.map_err(|e| Error::api(e.to_string()))?);

@@ -342,7 +342,8 @@ fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progres
     ahead.compiled = drafts.len();
     ahead.refused = inner.engine.compile_stats().refused;
     let functions = eager::finish(module, drafts);
-    let displaced = || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
+    let displaced =
+        || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
     let assembled = assemble(inner, functions)?.ok_or_else(displaced)?;
     ahead.code_bytes = assembled.code_len as u64;
     let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
@@ -363,6 +364,9 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
     let dir = Directory::create(cache.path()).map_err(io)?;
     dir.write(&key, true, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
     let (file, identity) = dir.entry(&key).ok_or_else(|| io(io::ErrorKind::NotFound.into()))?;
+    if inner.origin.file.is_none() {
+        return Ok(identity.len());
+    }
     let settled = settle(&identity);
     let map = MappedFile::new(file, identity.len() as usize).map_err(io)?;
     let intact = CodeFile::read(Arc::new(map), true).is_ok();

@@ -13,9 +13,9 @@ pub(crate) use code::CodeMemory;
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::Mapping;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_REGISTERS, cross_return, cross_tail, enter as enter_native_code,
     segment_available, set_segment,
 };
-#[cfg(target_arch = "x86_64")]
-pub(crate) use transition::keeps_wide_registers;

@@ -89,6 +89,8 @@ pub(crate) struct Entered {
     /// Offset in the code and offset in the module, where both are known.
     lines: Vec<(u32, u32)>,
     location: Option<Location>,
+    /// Bytes of code and constants.
+    len: usize,
 }
 
 impl Entered {
@@ -107,6 +109,7 @@ impl Entered {
             stats: c.code.stats.clone(),
             lines,
             location: None,
+            len: c.code.bytes.len(),
         }
     }
     pub(crate) fn at(&mut self, location: Location) {
@@ -161,7 +164,7 @@ impl Log {
         let module = &*module.inner;
         let mut stats = self.lock();
         for e in entered {
-            let len = e.location.map_or(0, |l| l.len);
+            let len = e.len;
             match e.entry {
                 Entry::Function => stats.functions += 1,
                 Entry::Loop(_) => stats.loops += 1,
