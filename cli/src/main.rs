@@ -6,7 +6,7 @@
 //! The process begins at C's `main` and not at Rust's, whose runtime first looks at the stack's bounds and installs handlers for its
 //! overflow, a tenth of the time that a small guest takes altogether. The engine has handlers of its own.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 mod aot;
 mod args;
@@ -31,12 +31,14 @@ use args::Command;
 use exit::Exit;
 
 /// Where the process begins. Arguments are read where they are needed.
+#[cfg(not(test))]
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32 {
     // A panic must not leave by C's way.
     std::panic::catch_unwind(command).unwrap_or(exit::BUG)
 }
 
+#[cfg_attr(test, allow(dead_code))] // tests have a beginning of their own
 fn command() -> i32 {
     let outcome = match args::parse() {
         Command::Run(args) => run::run(args),

@@ -8,10 +8,10 @@ use vm::{Compilation, CompileStats, Module};
 pub(crate) fn text(stats: &CompileStats, module: &Module, saved: &vm::Result<bool>) -> String {
     let mut text = totals(stats);
     let _ = match module.precompiled() {
-        Some((functions, bytes)) => {
+        Some((functions @ 1.., bytes)) => {
             write!(text, "\n  {functions} functions were compiled before: {bytes} bytes of machine code")
         }
-        None => Ok(()),
+        _ => Ok(()),
     };
     let _ = match saved {
         Ok(true) => write!(text, "\n  kept for the next run"),

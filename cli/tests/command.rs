@@ -69,7 +69,9 @@ impl End {
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vm"));
-    command.args(args).stdin(Stdio::null());
+    // Not the user's.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command-cache");
+    command.args(args).stdin(Stdio::null()).env("VM_CACHE_DIR", cache);
     command
 }
 

@@ -9,7 +9,7 @@
 //!   artifact ──digests, signature──► module with code, or the module in it as above
 //! ```
 
-use super::directory::{Directory, Identity, Reference, seal};
+use super::directory::{Directory, Identity, seal};
 use super::format::{CodeFile, Defect, MAGIC, Meta, Section};
 use super::image::CodeImage;
 use super::key::{Digest, Target, digest, runs_on};
@@ -38,6 +38,8 @@ pub(crate) struct Origin {
     pub(crate) image: Option<Arc<CodeImage>>,
     /// Whether that file is an artifact rather than an entry of the cache.
     pub(crate) artifact: bool,
+    /// What the links of artifacts depend on in this engine, whatever they are for.
+    artifact_salt: u128,
     /// Why the code in an artifact is not used.
     pub(crate) note: Option<String>,
     /// The file of the module, if its identity is worth anything.
@@ -55,8 +57,10 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn new(config: &Config) -> Origin {
+        let target = Target::of(config);
         Origin {
-            target: Target::of(config),
+            target,
+            artifact_salt: target.salt(1),
             guarded: false,
             image: None,
             artifact: false,
@@ -68,6 +72,13 @@ impl Origin {
             took: Duration::ZERO,
             saved: Mutex::default(),
         }
+    }
+}
+
+impl Origin {
+    /// What the links of artifacts depend on.
+    pub(crate) fn salt(&self) -> u128 {
+        self.artifact_salt
     }
 }
 
@@ -252,11 +263,6 @@ impl Finder<'_> {
             if !trusted && !signed() {
                 return Err("it is not signed by this user (--allow-precompiled trusts it nevertheless)".into());
             }
-            if let Some(dir) = dir.filter(|_| settled && !trusted) {
-                let reference = Reference { key: file.head.key, seal };
-                // Next time it is verified again.
-                let _ = dir.refer(identity, self.target.salt(1), &reference);
-            }
         }
         let meta = file.meta().map_err(|e| e.to_string())?;
         if !fits(&file, &meta) {
@@ -268,6 +274,7 @@ impl Finder<'_> {
         let mut module = self.module(Loaded { file, meta, checked: None }, None).map_err(|e| e.to_string())?;
         if let Some(inner) = Arc::get_mut(&mut module.inner) {
             inner.origin.artifact = true;
+            inner.origin.checked = (settled && !verified && !trusted).then_some(*identity);
         }
         Ok(module)
     }

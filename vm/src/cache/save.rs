@@ -3,6 +3,7 @@
 //! In: a module, and what of it has been compiled: while it ran, or now, ahead of time. Out: an entry of the cache, or an
 //! artifact. What is written while others read or write the same is complete or not there.
 
+use super::Cache;
 use super::directory::{Directory, Identity, Reference, seal, settle};
 use super::format::{self, CodeFile, Contents, Group, Meta, PAGE, Run};
 use super::key::{Digest, digest};
@@ -126,10 +127,10 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     let Some(cache) = inner.engine.config().cache.as_ref().filter(|_| keeps_code(inner.engine.config())) else {
         return Ok(false);
     };
-    if inner.origin.artifact {
-        return Ok(false);
-    }
     let io = |source| Error::Io { path: cache.path().into(), source };
+    if inner.origin.artifact {
+        return if at_end { remember(inner, cache).map_err(io) } else { Ok(false) };
+    }
     let mut saved = lock(inner);
     let native = &module.code(inner.origin.guarded).native;
     let fresh = native.fresh().load(Ordering::Relaxed);
@@ -157,6 +158,16 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     native.fresh().fetch_sub(fresh, Ordering::Relaxed);
     saved.code = Some(assembled.code_len as u64);
     Ok(true)
+}
+
+/// Lets an artifact whose digests and signature have been verified be used next time without that.
+fn remember(inner: &ModuleInner, cache: &Cache) -> io::Result<bool> {
+    if let (Some(checked), Some(image)) = (inner.origin.checked, &inner.origin.image) {
+        let reference = Reference { key: image.file().head.key, seal: Some(seal(&checked)) };
+        rustix::fs::fdatasync(image.file().map().file())?;
+        Directory::create(cache.path())?.refer(&checked, inner.origin.salt(), &reference)?;
+    }
+    Ok(false)
 }
 
 /// Lets the module be found by its file's identity next time, and its entry be trusted without comparing digests.
