@@ -20,6 +20,7 @@ them, and compares output and exit status with programs/expected/. Without CASE,
 
 Environment:
   VM                    the vm binary (default: target/release/vm in this repository)
+  VM_CACHE_DIR          where compiled code is kept (default: .cache/code in this repository): a second time, programs start compiled
   VM_PROGRAMS_DIR       where fetched programs are kept (default: .cache/programs in this repository)
   VM_PROGRAMS_TIMEOUT   seconds a case may take (default: 600)
 USAGE
@@ -46,6 +47,7 @@ done
 cache=${VM_PROGRAMS_DIR:-$repository/.cache/programs}
 vm=${VM:-$repository/target/release/vm}
 limit=${VM_PROGRAMS_TIMEOUT:-600}
+export VM_CACHE_DIR=${VM_CACHE_DIR:-$repository/.cache/code}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

@@ -45,9 +45,10 @@ pub(crate) const NATIVE: &str = "native";
 const OWN: &str = "vm";
 
 const SPECS: &[Spec] = &[
-    own("vm-interp", &[&["run", "--tier", "interp", FILE]]),
-    own("vm-jit", &[&["run", "--tier", "jit", FILE]]),
-    own("vm-auto", &[&["run", "--tier", "auto", FILE]]),
+    own("vm-interp", &[], &[&["run", "--no-cache", "--tier", "interp", FILE]]),
+    own("vm-jit", &[], &[&["run", "--no-cache", "--tier", "jit", FILE]]),
+    own("vm-auto", &[], &[&["run", "--no-cache", "--tier", "auto", FILE]]),
+    own("vm-aot", &["aot", "--quiet", FILE, "-o", ARTIFACT], &[&["run", ARTIFACT]]),
     Spec {
         name: "wasmtime",
         programs: &["wasmtime"],
@@ -122,8 +123,8 @@ const SPECS: &[Spec] = &[
     },
 ];
 
-const fn own(name: &'static str, run: &'static [&'static [&'static str]]) -> Spec {
-    Spec { name, programs: &[OWN], version: &["--version"], compile: &[], run, by_default: true }
+const fn own(name: &'static str, compile: &'static [&'static str], run: &'static [&'static [&'static str]]) -> Spec {
+    Spec { name, programs: &[OWN], version: &["--version"], compile, run, by_default: true }
 }
 
 /// An engine that works here.

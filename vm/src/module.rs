@@ -355,7 +355,9 @@ impl Module {
             let origin = &self.inner.origin;
             if let Some(image) = origin.image.as_ref().filter(|i| guarded == origin.guarded && i.has_code()) {
                 // Without it everything is compiled anew.
-                let _ = self.code(guarded).native.attach(self, image);
+                if self.code(guarded).native.attach(self, image).is_ok() {
+                    self.inner.engine.log().attached(self, guarded);
+                }
             }
             if tier == crate::Tier::Jit {
                 crate::tier::eager::compile_all(self, guarded);

@@ -70,10 +70,13 @@ impl Identity {
     }
 }
 
+/// The key in links of artifacts, which have no entry in the cache.
+pub(crate) const NO_ENTRY: Digest = [0; 32];
+
 /// What is known of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Reference {
-    /// Key of its entry; for an artifact, that of what was found in it.
+    /// Key of its entry, or [`NO_ENTRY`].
     pub(crate) key: Digest,
     /// The entry's identity, as a hash, when it was last compared with its digests, if it was settled.
     pub(crate) seal: Option<u128>,
@@ -254,12 +257,12 @@ impl Directory {
             total -= f.bytes;
             gone = (gone.0 + 1, gone.1 + f.bytes);
         }
-        self.sweep()?;
+        self.sweep(limit == 0)?;
         Ok(gone)
     }
 
-    /// Removes what is of no use: links to entries that are gone, and what writers that died have left.
-    fn sweep(&self) -> io::Result<()> {
+    /// Removes what is of no use: links to entries that are gone, and what writers that died have left; or all links.
+    fn sweep(&self, all: bool) -> io::Result<()> {
         let now = SystemTime::now();
         self.each(".", |dir, name| {
             let old = |s: Stat| {
@@ -273,9 +276,9 @@ impl Directory {
         self.each(FILES, |dir, name| {
             let link = fs::readlinkat(dir, name, Vec::new()).ok();
             let reference = link.and_then(|l| Reference::parse(name, l.to_str().ok()?));
-            let there =
-                reference.is_some_and(|r| fs::statat(&self.fd, entry_name(&r.key), AtFlags::SYMLINK_NOFOLLOW).is_ok());
-            if !there {
+            let entry = |key: &Digest| fs::statat(&self.fd, entry_name(key), AtFlags::SYMLINK_NOFOLLOW);
+            let there = reference.is_some_and(|r| r.key == NO_ENTRY || entry(&r.key).is_ok());
+            if all || !there {
                 let _ = fs::unlinkat(dir, name, AtFlags::empty());
             }
         })

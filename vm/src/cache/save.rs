@@ -4,7 +4,7 @@
 //! artifact. What is written while others read or write the same is complete or not there.
 
 use super::Cache;
-use super::directory::{Directory, Identity, Reference, seal, settle};
+use super::directory::{Directory, Identity, NO_ENTRY, Reference, seal, settle};
 use super::format::{self, CodeFile, Contents, Group, Meta, PAGE, Run};
 use super::key::{Digest, digest};
 use super::open::keeps_code;
@@ -163,7 +163,7 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
 /// Lets an artifact whose digests and signature have been verified be used next time without that.
 fn remember(inner: &ModuleInner, cache: &Cache) -> io::Result<bool> {
     if let (Some(checked), Some(image)) = (inner.origin.checked, &inner.origin.image) {
-        let reference = Reference { key: image.file().head.key, seal: Some(seal(&checked)) };
+        let reference = Reference { key: NO_ENTRY, seal: Some(seal(&checked)) };
         rustix::fs::fdatasync(image.file().map().file())?;
         Directory::create(cache.path())?.refer(&checked, inner.origin.salt(), &reference)?;
     }

@@ -132,6 +132,19 @@ impl NativeCode {
         Ok(true)
     }
 
+    /// The functions that have code, where it is, and its tables.
+    pub(crate) fn located(&self) -> Vec<(u32, Location, Code)> {
+        let lock = self.lock();
+        let Some(space) = lock.as_ref() else { return Vec::new() };
+        let funcs = space.arrangement.funcs.iter().enumerate().filter(|(_, at)| **at != 0);
+        let located = funcs.filter_map(|(f, &at)| {
+            let address = space.memory.base() as usize + at as usize;
+            let placed = space.map.at(address)?;
+            Some((f as u32, Location { address, len: placed.size() }, placed.tables()))
+        });
+        located.collect()
+    }
+
     /// The code of all functions that have some, as it was compiled but for its relative calls; they may lead anywhere.
     pub(crate) fn functions(&self) -> Vec<Compiled> {
         let lock = self.lock();

@@ -39,6 +39,11 @@ impl Listeners {
         }
     }
 
+    /// Whether anybody wants to know.
+    pub(crate) fn are_there(&self) -> bool {
+        self.perf_map.is_some() || self.jit_dump.is_some() || self.gdb
+    }
+
     /// Tells everybody of code that has been published.
     pub(crate) fn published(
         &self,
@@ -49,7 +54,7 @@ impl Listeners {
         at: Location,
         lines: &[(u32, u32)],
     ) {
-        if self.perf_map.is_none() && self.jit_dump.is_none() && !self.gdb {
+        if !self.are_there() {
             return;
         }
         let name = name(module, own_func, entry);

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::Location;
 use crate::profile::Listeners;
-use jit::{CodeStats, Entry};
+use jit::{Code, CodeStats, Entry};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -86,7 +86,7 @@ pub(crate) struct Entered {
     pub(crate) began: Instant,
     took: Duration,
     stats: CodeStats,
-    /// Offset in the code and offset in the module, where both are known.
+    /// See [`lines`].
     lines: Vec<(u32, u32)>,
     location: Option<Location>,
     /// Bytes of code and constants.
@@ -97,10 +97,7 @@ impl Entered {
     /// To be made right after the compilation.
     pub(crate) fn of(draft: &Draft) -> Entered {
         let c = &draft.compiled;
-        let mut lines: Vec<(u32, u32)> = c.code.traps.iter().map(|t| (t.at, t.wasm)).collect();
-        // The instruction before the return address is the call.
-        lines.extend(c.code.calls.iter().map(|&(at, wasm)| (at - 1, wasm)));
-        lines.sort_unstable();
+        let lines = lines(&c.code);
         Entered {
             own_func: c.own_func,
             entry: c.entry,
@@ -115,6 +112,15 @@ impl Entered {
     pub(crate) fn at(&mut self, location: Location) {
         self.location = Some(location);
     }
+}
+
+/// Offset in the code and offset in the module, where both are known.
+fn lines(code: &Code) -> Vec<(u32, u32)> {
+    let mut lines: Vec<(u32, u32)> = code.traps.iter().map(|t| (t.at, t.wasm)).collect();
+    // The instruction before the return address is the call.
+    lines.extend(code.calls.iter().map(|&(at, wasm)| (at - 1, wasm)));
+    lines.sort_unstable();
+    lines
 }
 
 /// The record of one engine.
@@ -178,6 +184,15 @@ impl Log {
             if self.keep {
                 let c = self.compilation(module, e.own_func, e.entry, e.began, e.took);
                 stats.log.push(Compilation { outcome: Ok(len), phases: e.stats.phases, ..c });
+            }
+        }
+    }
+
+    /// Tells profilers and debuggers of code that came from a file.
+    pub(crate) fn attached(&self, module: &Module, guarded: bool) {
+        if self.listeners.are_there() {
+            for (own_func, at, code) in module.code(guarded).native.located() {
+                self.listeners.published(module, guarded, own_func, Entry::Function, at, &lines(&code));
             }
         }
     }
