@@ -4,7 +4,7 @@
 
 use crate::args::AotArgs;
 use crate::exit::Exit;
-use crate::{module, output, settings};
+use crate::{fill, module, output, settings};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -27,8 +27,19 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     if let Some(n) = args.threads {
         config.compile_threads(usize::try_from(n).unwrap_or(usize::MAX));
     }
+    if args.noted {
+        fill::step_back();
+        // The next program to run may want all processors but one.
+        config.compile_threads(1);
+    }
     let engine = Engine::new(&config).map_err(|e| Exit::failure(e.to_string()))?;
     let module = module::load(&engine, &args.file)?;
+    if args.noted {
+        return match module.compile_noted() {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Exit::failure(format!("{}: {e}", args.file.display()))),
+        };
+    }
     let bar = bar(module.function_count().into(), args.quiet);
     let outcome = module.compile_ahead(args.output.as_deref(), &|p| {
         // The bar draws a few times a second; telling it more often costs time.

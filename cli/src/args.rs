@@ -119,6 +119,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) cache: CacheChoice,
 
+    /// Leave it at what was compiled while the guest ran: otherwise, once it is over, a process of lowest priority compiles what else it
+    /// has run, for the next time
+    #[arg(long)]
+    pub(crate) no_fill: bool,
+
     /// Run the machine code of an artifact that this user has not signed: it can do whatever you can
     #[arg(long)]
     pub(crate) allow_precompiled: bool,
@@ -151,6 +156,13 @@ pub(crate) struct CacheChoice {
     /// Keep no compiled code, and use none that was kept
     #[arg(long, conflicts_with = "dir")]
     pub(crate) no_cache: bool,
+}
+
+impl CacheChoice {
+    /// The same choice as arguments of a command.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        self.dir.iter().flat_map(|d| ["--cache".into(), d.into()]).collect()
+    }
 }
 
 /// Arguments of `vm aot`.
@@ -191,6 +203,10 @@ pub(crate) struct AotArgs {
     /// How many threads compile. As many as there are processors if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) threads: Option<u64>,
+
+    /// Compile what runs have noted, and give way to everybody else
+    #[arg(long, hide = true, conflicts_with = "output")]
+    pub(crate) noted: bool,
 
     /// Say how long each phase and the slowest functions took
     #[arg(long)]

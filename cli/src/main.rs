@@ -13,6 +13,7 @@ mod args;
 mod cache;
 mod completions;
 mod exit;
+mod fill;
 mod inspect;
 mod invoke;
 mod link;

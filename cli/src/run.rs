@@ -6,7 +6,7 @@
 use crate::args::{Profile, RunArgs, Validate};
 use crate::exit::{self, Exit};
 use crate::watchdog::{self, Watchdog};
-use crate::{invoke, link, module, output, settings, stats};
+use crate::{fill, invoke, link, module, output, settings, stats};
 use std::ffi::OsString;
 use std::path::Path;
 use vm::{
@@ -54,6 +54,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     let outcome = run.guest(&module);
     // Who cannot keep code does without; the guest has run.
     let saved = module.save();
+    fill::start(&module, Path::new(&run.args.file_and_args[0]), &run.args);
     // The process ends now, and takes less time to do so than the store's mappings to be given back one by one.
     std::mem::forget(run);
     if stats {

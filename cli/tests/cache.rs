@@ -140,6 +140,33 @@ fn a_second_run_starts_with_the_code_of_the_first() {
 }
 
 #[test]
+fn what_was_only_interpreted_is_compiled_when_the_guest_is_over() {
+    let home = Home::new();
+    let (text, expected) = many();
+    // Bodies large enough to be worth it.
+    let padding = "(drop (i64.const 123456789012345678))".repeat(30);
+    let text = text.replace("(local $n i64)", &format!("(local $n i64) {padding}"));
+    let file = home.file("many.wat", text);
+    settle();
+    let run = |more: &[&str]| {
+        let args = [&["run", "--stats"], more, &["--invoke", "sum", &file, "5"]].concat();
+        home.vm(&args).ok().has(&expected)
+    };
+    run(&["--no-fill"]);
+    std::thread::sleep(Duration::from_millis(300));
+    run(&["--no-fill"]).has_not("were compiled before");
+    run(&[]);
+    for _ in 0..600 {
+        std::thread::sleep(Duration::from_millis(100));
+        if run(&["--no-fill"]).err.contains("functions were compiled before") {
+            run(&[]).has("151 functions were compiled before");
+            return;
+        }
+    }
+    panic!("nothing was compiled");
+}
+
+#[test]
 fn ahead_of_time_everything_is_compiled() {
     let home = Home::new();
     let (text, expected) = many();

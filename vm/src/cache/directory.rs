@@ -7,6 +7,7 @@
 //!   DIR/files/IDENTITY    a symbolic link whose text says which entry is that of a file, and how the entry looked when it was last
 //!                         compared with its digests
 //!   DIR/new-*             entries that are being written
+//!   DIR/profiles, fill    see `profile`
 //! ```
 //!
 //! An *identity* is what the file system says of a file: device, number, size, times of its last modification and last change.
@@ -264,12 +265,20 @@ impl Directory {
     /// Removes what is of no use: links to entries that are gone, and what writers that died have left; or all links.
     fn sweep(&self, all: bool) -> io::Result<()> {
         let now = SystemTime::now();
-        self.each(".", |dir, name| {
+        let abandoned = |dir: &OwnedFd, name: &str| {
             let old = |s: Stat| {
                 let written = UNIX_EPOCH + Duration::new(s.st_mtime.max(0) as u64, 0);
                 now.duration_since(written).is_ok_and(|age| age > ABANDONED)
             };
-            if name.starts_with("new-") && fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(old) {
+            fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(old)
+        };
+        self.each(".", |dir, name| {
+            if name.starts_with("new-") && abandoned(dir, name) {
+                let _ = fs::unlinkat(dir, name, AtFlags::empty());
+            }
+        })?;
+        self.each("profiles", |dir, name| {
+            if all || abandoned(dir, name) {
                 let _ = fs::unlinkat(dir, name, AtFlags::empty());
             }
         })?;

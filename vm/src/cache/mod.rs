@@ -5,7 +5,8 @@
 //!
 //! - `key`: what code depends on; `format`: the files; `image`: the code in them
 //! - `directory`: the cache on disk; `sign`: the user's key for artifacts
-//! - `open`: from a file to a module, by whatever is known of it; `save`: from a module to a file
+//! - `open`: from a file to a module, by whatever is known of it; `save`: from a module to a file; `profile`: what is worth compiling when
+//!   a program is over
 //!
 //! Invariant: code from a file runs only if the file belongs to this user and nobody else can write to it (or it is an artifact
 //! that is signed or explicitly trusted), and if all of it agrees with its digests. What is missing, damaged or foreign is as if
@@ -16,6 +17,7 @@ mod format;
 mod image;
 mod key;
 mod open;
+mod profile;
 mod save;
 mod sign;
 

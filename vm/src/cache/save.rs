@@ -333,16 +333,19 @@ fn memory_image(inner: &ModuleInner) -> Option<(Vec<Run>, Vec<u8>)> {
 fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Ahead> {
     let inner = &*module.inner;
     let total = inner.raw.bodies.len();
-    let mut ahead = Ahead { functions: total, wasm_bytes: inner.bytes.len() as u64, ..Ahead::default() };
     if let Some(image) = &inner.origin.image
         && out.is_none()
         && image.file().head.compiled == image.file().head.functions
     {
-        ahead.found = true;
-        ahead.compiled = total;
-        ahead.code_bytes = image.code_len() as u64;
-        ahead.file_bytes = image.file().map().len() as u64;
-        return Ok(ahead);
+        return Ok(Ahead {
+            found: true,
+            functions: total,
+            compiled: total,
+            wasm_bytes: inner.bytes.len() as u64,
+            code_bytes: image.code_len() as u64,
+            file_bytes: image.file().map().len() as u64,
+            ..Ahead::default()
+        });
     }
     let drafts = eager::compile(module, inner.origin.guarded, (0..total as u32).collect(), progress);
     if drafts.len() < total {
@@ -350,9 +353,38 @@ fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progres
         module.validate_bodies()?;
     }
     inner.validated.store(true, Ordering::Relaxed);
-    ahead.compiled = drafts.len();
-    ahead.refused = inner.engine.compile_stats().refused;
     let functions = eager::finish(module, drafts);
+    keep(module, functions, out)
+}
+
+/// Compiles some functions that have no code yet, and writes them together with those that have into the cache.
+pub(super) fn compile_more(module: &Module, functions: Vec<u32>) -> Result<Ahead> {
+    let inner = &*module.inner;
+    // What is there already comes from the entry.
+    module.prepare(inner.origin.guarded);
+    let native = &module.code(inner.origin.guarded).native;
+    let has = native.compiled();
+    let missing: Vec<u32> = functions.into_iter().filter(|f| !has.contains(f)).collect();
+    if missing.is_empty() {
+        return Ok(Ahead { found: true, ..Ahead::default() });
+    }
+    let drafts = eager::compile(module, inner.origin.guarded, missing, &|_| {});
+    let mut all = eager::finish(module, drafts);
+    all.extend(native.functions());
+    all.sort_by_key(|c| c.own_func);
+    keep(module, all, None)
+}
+
+/// Writes code of functions where it is wanted.
+fn keep(module: &Module, functions: Vec<Compiled>, out: Option<&Path>) -> Result<Ahead> {
+    let inner = &*module.inner;
+    let mut ahead = Ahead {
+        functions: inner.raw.bodies.len(),
+        compiled: functions.len(),
+        refused: inner.engine.compile_stats().refused,
+        wasm_bytes: inner.bytes.len() as u64,
+        ..Ahead::default()
+    };
     let displaced =
         || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
     let assembled = assemble(inner, functions)?.ok_or_else(displaced)?;

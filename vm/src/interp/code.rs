@@ -178,6 +178,11 @@ impl ModuleCode {
         self.with_loop(own_func, offset, |l| l.state.store(state, Ordering::Relaxed));
     }
 
+    /// The functions that have been translated, which is when they are first run.
+    pub(crate) fn translated(&self) -> Vec<u32> {
+        self.lock().values().map(|f| f.func).collect()
+    }
+
     /// Number of functions.
     pub(crate) fn funcs(&self) -> usize {
         self.cells.len()

@@ -18,6 +18,7 @@ use crate::module::{Module, ModuleInner};
 use crate::profile::Registered;
 use crate::sys::{CodeMemory, NATIVE_AVAILABLE, catch_native_faults};
 use jit::{Code, Entry};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -157,6 +158,13 @@ impl NativeCode {
             Some(Compiled { own_func: f as u32, entry: Entry::Function, code: placed.code(bytes) })
         });
         compiled.collect()
+    }
+
+    /// The functions that have code.
+    pub(crate) fn compiled(&self) -> HashSet<u32> {
+        let lock = self.lock();
+        let funcs = lock.iter().flat_map(|s| s.arrangement.funcs.iter().enumerate());
+        funcs.filter(|(_, at)| **at != 0).map(|(f, _)| f as u32).collect()
     }
 
     /// The functions that have no code.

@@ -1,0 +1,40 @@
+//! After a run: what the guest has run in the interpreter is compiled by another process, so that it starts compiled next time.
+//!
+//! In: a module after its run. Out: a note in the cache, and a process of lowest priority (`vm aot --noted`) that outlives this one.
+
+use crate::args::{Memory, RunArgs};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use vm::Module;
+
+/// Starts the process, if there is something for it to do. Where that fails, the next run does what this one has done.
+pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
+    if args.no_fill || !file.is_file() || !matches!(module.note_interpreted(), Ok(true)) {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut line: Vec<OsString> = vec!["aot".into(), "--noted".into(), "--quiet".into()];
+    line.extend(args.cache.arguments());
+    if args.fuel.is_some() {
+        line.push("--fuel".into());
+    }
+    if args.timeout.is_some() {
+        line.push("--interruptible".into());
+    }
+    if args.execution.memory == Memory::Checked {
+        line.extend(["--memory".into(), "checked".into()]);
+    }
+    line.extend(["--".into(), file.into()]);
+    // A group of its own: it is not meant when somebody interrupts what goes on in this terminal.
+    let mut command = Command::new(program);
+    command.args(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let _ = command.spawn();
+}
+
+/// Gives way to everybody else.
+pub(crate) fn step_back() {
+    // Where that is not allowed, it compiles as fast as others.
+    let _ = rustix::process::nice(19);
+}
