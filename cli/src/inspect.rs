@@ -4,7 +4,7 @@ use crate::args::{InspectArgs, Stage};
 use crate::exit::Exit;
 use crate::{module, output};
 use std::fmt::{Display, Write};
-use vm::{Engine, Module};
+use vm::{Config, Engine, Module};
 
 /// Names of the sections, by their id.
 const SECTIONS: [&str; 14] = [
@@ -28,7 +28,9 @@ const SECTIONS: [&str; 14] = [
 const LARGEST: usize = 10;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
-    let module = module::load(&Engine::default(), &args.file)?;
+    // The code that `vm run` makes without limits.
+    let engine = Engine::new(Config::new().interruption(false)).map_err(|e| Exit::failure(e.to_string()))?;
+    let module = module::load(&engine, &args.file)?;
     let text = match &args.func {
         Some(func) => {
             function(&module, func, args.stage).map_err(|e| Exit::failure(format!("{}: {e}", args.file.display())))?
