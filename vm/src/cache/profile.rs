@@ -44,8 +44,7 @@ impl Module {
             return Ok(false);
         }
         let code = self.code(inner.origin.guarded);
-        let has = code.native.compiled();
-        let functions: Vec<u32> = code.translated().into_iter().filter(|f| !has.contains(f)).collect();
+        let functions = code.native.without_code(code.translated());
         let bytes: usize = functions.iter().map(|&f| inner.raw.bodies[f as usize].range().len()).sum();
         if bytes < LITTLE {
             return Ok(false);

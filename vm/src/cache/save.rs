@@ -363,8 +363,7 @@ pub(super) fn compile_more(module: &Module, functions: Vec<u32>) -> Result<Ahead
     // What is there already comes from the entry.
     module.prepare(inner.origin.guarded);
     let native = &module.code(inner.origin.guarded).native;
-    let has = native.compiled();
-    let missing: Vec<u32> = functions.into_iter().filter(|f| !has.contains(f)).collect();
+    let missing = native.without_code(functions);
     if missing.is_empty() {
         return Ok(Ahead { found: true, ..Ahead::default() });
     }

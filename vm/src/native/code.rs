@@ -18,7 +18,6 @@ use crate::module::{Module, ModuleInner};
 use crate::profile::Registered;
 use crate::sys::{CodeMemory, NATIVE_AVAILABLE, catch_native_faults};
 use jit::{Code, Entry};
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -160,18 +159,16 @@ impl NativeCode {
         compiled.collect()
     }
 
-    /// The functions that have code.
-    pub(crate) fn compiled(&self) -> HashSet<u32> {
+    /// Those of some functions that have no code.
+    pub(crate) fn without_code(&self, functions: Vec<u32>) -> Vec<u32> {
         let lock = self.lock();
-        let funcs = lock.iter().flat_map(|s| s.arrangement.funcs.iter().enumerate());
-        funcs.filter(|(_, at)| **at != 0).map(|(f, _)| f as u32).collect()
+        let has = |f: u32| lock.as_ref().is_some_and(|s| s.arrangement.funcs[f as usize] != 0);
+        functions.into_iter().filter(|&f| !has(f)).collect()
     }
 
     /// The functions that have no code.
     pub(crate) fn missing(&self) -> Vec<u32> {
-        let lock = self.lock();
-        let has = |f: u32| lock.as_ref().is_some_and(|s| s.arrangement.funcs[f as usize] != 0);
-        (0..self.cells.len() as u32).filter(|&f| !has(f)).collect()
+        self.without_code((0..self.cells.len() as u32).collect())
     }
 
     /// Keeps what a debugger knows of a function.
