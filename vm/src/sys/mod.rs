@@ -4,13 +4,17 @@ mod altstack;
 mod code;
 mod guard;
 mod map;
+mod memfd;
+mod pagemap;
 pub(crate) mod perf;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;
 pub(crate) use code::CodeMemory;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
-pub(crate) use map::Mapping;
+pub(crate) use map::{FileView, Mapping, page_size};
+pub(crate) use memfd::sealed_file;
+pub(crate) use pagemap::written;
 pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_REGISTERS, cross_return, cross_tail, enter as enter_native_code,
     segment_available, set_segment,
