@@ -21,6 +21,8 @@ const RESIDENT: usize = 64;
 /// The pool of one engine.
 #[derive(Default)]
 pub(crate) struct Pool {
+    // Boxes, because that is how threads keep them.
+    #[allow(clippy::vec_box)]
     stacks: Mutex<Vec<Box<Stacks>>>,
     reservations: Mutex<Vec<Reservation>>,
 }

@@ -91,7 +91,9 @@ pub(crate) fn take(pool: &Pool, bytes: usize) -> Result<Box<Stacks>> {
 #[cold]
 #[inline(never)]
 fn take_others(pool: &Pool, bytes: usize, unfit: Option<Box<Stacks>>) -> Result<Box<Stacks>> {
-    unfit.map(keep);
+    if let Some(unfit) = unfit {
+        keep(unfit);
+    }
     let mut stacks = pool.take_stacks().filter(|s| s.bytes == bytes).map_or_else(|| Stacks::new(bytes), Ok)?;
     // There is no owner any more while the thread ends.
     stacks.kept = OWNER.try_with(|_| ()).is_ok();
