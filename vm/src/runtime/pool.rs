@@ -6,7 +6,7 @@
 
 use super::image::MemoryImage;
 use super::stacks::Stacks;
-use crate::sys::{Mapping, written};
+use crate::sys::{Mapping, page_size, written};
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -16,7 +16,7 @@ const STACKS: usize = 16;
 /// How many reservations are kept.
 const RESERVATIONS: usize = 64;
 /// Pages of a reservation that stay resident, with their first contents: the next instance need not fault them in.
-const RESIDENT: usize = 64;
+const RESIDENT: usize = 256;
 
 /// The pool of one engine.
 #[derive(Default)]
@@ -67,27 +67,27 @@ impl Reservation {
     /// instance; what is beyond is given back to the system.
     fn reset(&mut self) -> io::Result<()> {
         let (base, end) = (self.mapping.base(), self.mapping.accessible());
-        if end == 0 {
-            return Ok(());
-        }
         let image = self.image.as_ref().and_then(Weak::upgrade);
         if image.is_none() && self.image.is_some() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let Some(found) = written(base as usize..base as usize + end, RESIDENT) else {
-            return self.mapping.discard(0);
-        };
-        for range in found.ranges() {
-            let range = range.start - base as usize..range.end - base as usize;
-            // SAFETY: the range is accessible, and nobody uses the memory any more.
-            unsafe {
-                match &image {
-                    Some(image) => image.restore(base, range),
-                    None => std::ptr::write_bytes(base.add(range.start), 0, range.len()),
+        let (mut done, mut left) = (0, RESIDENT);
+        while done < end && left > 0 {
+            let Some(found) = written(base as usize + done..base as usize + end, left) else { break };
+            for range in found.ranges() {
+                let range = range.start - base as usize..range.end - base as usize;
+                left = left.saturating_sub(range.len() / page_size());
+                // SAFETY: the range is accessible, and nobody uses the memory any more.
+                unsafe {
+                    match &image {
+                        Some(image) => image.restore(base, range),
+                        None => std::ptr::write_bytes(base.add(range.start), 0, range.len()),
+                    }
                 }
             }
+            done = found.end - base as usize;
         }
-        self.mapping.discard(found.end - base as usize)
+        self.mapping.discard(done)
     }
 }
 
@@ -147,7 +147,7 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::runtime::image::Run;
-    use crate::sys::{page_size, sealed_file};
+    use crate::sys::sealed_file;
     use std::os::unix::fs::FileExt;
 
     fn image(byte: u8) -> Arc<MemoryImage> {
