@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::instance::InstanceData;
 use crate::interp::enter::invoke;
 use crate::runtime::context::{HostCall, HostFunc, Slot, VmContext, VmFuncRef};
 use crate::store::{AsContext, AsContextMut, Caller, HostFuncData, StoreId, StoreInner, StoreOpaque, check_values};
@@ -130,6 +131,11 @@ impl Func {
     /// Does something with the function's type, which is not copied for that.
     fn with_type<R>(&self, store: &StoreOpaque, f: impl FnOnce(&FuncType) -> Result<R>) -> Result<R> {
         store.check(self.store)?;
+        // SAFETY: contexts are the first field of instances, which live as long as the store, whose id has been compared.
+        let instance = unsafe { self.ptr.as_ref().context.cast::<InstanceData>().as_ref() };
+        if let Some(ty) = instance.and_then(|i| i.module.inner.plan().func_type(self.type_id())) {
+            return f(ty);
+        }
         match &store.engine.types().get(self.type_id()).composite {
             CompositeType::Func(ty) => f(ty),
             _ => Err(Error::api("a function without a function type")),

@@ -535,7 +535,7 @@ fn initialise(d: &mut InstanceData, module: &Module) -> Result<()> {
     let raw = &module.inner.raw;
     // SAFETY: memories of the instance are valid as long as the store.
     let image = raw.memories.first().map(|_| unsafe { &*d.memory(0) }).filter(|m| m.has_image());
-    let before_data = initialise_others(d, raw);
+    let before_data = initialise_others(d, module);
     if before_data.is_err() {
         // References in imported tables may have made this memory reachable.
         if let Some(memory) = image {
@@ -558,7 +558,8 @@ fn initialise(d: &mut InstanceData, module: &Module) -> Result<()> {
 }
 
 /// Everything before data segments.
-fn initialise_others(d: &mut InstanceData, raw: &wasm::Module) -> Result<()> {
+fn initialise_others(d: &mut InstanceData, module: &Module) -> Result<()> {
+    let raw = &module.inner.raw;
     for (i, global) in raw.globals.iter().enumerate() {
         if let Some(init) = &global.init {
             let value = d.evaluate(init)?;
@@ -577,7 +578,8 @@ fn initialise_others(d: &mut InstanceData, raw: &wasm::Module) -> Result<()> {
         match &elem.mode {
             ElemMode::Active { table, offset } => {
                 let at = as_index(raw.tables[*table as usize].ty.is64, d.evaluate(offset)?[0]);
-                bulk::table_init(d, *table, i as u32, at, 0, elem.items.len() as u64).map_err(trap)?;
+                let len = elem.items.len() as u64;
+                bulk::table_init_from(d, module, *table, i as u32, at, 0, len).map_err(trap)?;
                 d.dropped_elems[i] = true;
             }
             ElemMode::Declared => d.dropped_elems[i] = true,
@@ -596,14 +598,14 @@ fn as_index(is64: bool, slot: Slot) -> u64 {
     if is64 { slot } else { u64::from(slot as u32) }
 }
 
-/// The elements of a segment, evaluated.
+/// The elements of a segment of the instance's module, evaluated.
 pub(crate) fn segment_slots(
     d: &mut InstanceData,
+    module: &Module,
     segment: u32,
     range: std::ops::Range<usize>,
     mut put: impl FnMut(usize, Slot),
 ) -> Result<()> {
-    let module = d.module.clone();
     match &module.inner.raw.elems[segment as usize].items {
         ElemItems::Funcs(funcs) => d.func_refs(&funcs[range], |i, r| put(i, r as Slot)),
         ElemItems::Exprs(exprs) => {

@@ -8,13 +8,15 @@ use crate::module::ModuleInner;
 use crate::runtime::image::MemoryImage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use wasm::{CompositeType, TypeId};
+use wasm::{CompositeType, FuncType, TypeId};
 
 /// The plan of a module's instances.
 pub(crate) struct Plan {
     /// Slots of parameters and of results by type, from the least id that the module uses on.
     shapes: Box<[[u32; 2]]>,
     first: u32,
+    /// Those that are types of functions.
+    types: Box<[Option<FuncType>]>,
     /// Whether there has been an instance.
     instantiated: AtomicBool,
 }
@@ -23,19 +25,26 @@ impl Plan {
     fn new(engine: &Engine, raw: &wasm::Module) -> Plan {
         let ids = || raw.types.iter().map(|t| t.0);
         let first = ids().min().unwrap_or(0);
-        let mut shapes = vec![[0; 2]; ids().max().map_or(0, |last| (last - first + 1) as usize)];
+        let count = ids().max().map_or(0, |last| (last - first + 1) as usize);
+        let (mut shapes, mut types) = (vec![[0; 2]; count], vec![None; count]);
         for id in ids() {
             if let CompositeType::Func(f) = &engine.types().get(TypeId(id)).composite {
-                shapes[(id - first) as usize] = [f.param_slots(), f.result_slots()];
+                let at = (id - first) as usize;
+                (shapes[at], types[at]) = ([f.param_slots(), f.result_slots()], Some(f.clone()));
             }
         }
-        Plan { shapes: shapes.into(), first, instantiated: AtomicBool::new(false) }
+        Plan { shapes: shapes.into(), first, types: types.into(), instantiated: AtomicBool::new(false) }
     }
 
     /// Slots of the parameters and of the results of one of the module's function types.
     #[inline(always)]
     pub(crate) fn shape(&self, ty: TypeId) -> [u32; 2] {
         self.shapes[(ty.0 - self.first) as usize]
+    }
+
+    /// One of the module's function types: what looking it up in the engine would answer, without a lock.
+    pub(crate) fn func_type(&self, ty: TypeId) -> Option<&FuncType> {
+        self.types.get(ty.0.checked_sub(self.first)? as usize)?.as_ref()
     }
 }
 

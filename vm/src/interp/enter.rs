@@ -133,19 +133,24 @@ fn frame_base(store: &StoreOpaque) -> *mut Slot {
 }
 
 impl StoreOpaque {
-    /// Gets stacks for an outermost call.
+    /// Gets stacks for an outermost call; mostly they are those of the last one.
     #[inline(always)]
     fn take_stacks(&mut self) -> Result<()> {
-        let stacks = stacks::take(self.engine.pool(), self.engine.config().max_stack)?;
-        if stacks.id != self.stacks_id {
-            self.adopt(&stacks);
-        }
-        self.stacks = Some(stacks);
+        self.stacks = Some(match stacks::current() {
+            Some(stacks) if stacks.id == self.stacks_id => stacks,
+            others => self.take_others(others)?,
+        });
         Ok(())
     }
 
-    /// Notes where stacks lie that are not those of the last call.
     #[inline(never)]
+    fn take_others(&mut self, kept: Option<Box<Stacks>>) -> Result<Box<Stacks>> {
+        let stacks = stacks::fitting(self.engine.pool(), self.engine.config().max_stack, kept)?;
+        self.adopt(&stacks);
+        Ok(stacks)
+    }
+
+    /// Notes where stacks lie that are not those of the last call.
     fn adopt(&mut self, stacks: &Stacks) {
         self.stacks_id = stacks.id;
         self.stack_base = stacks.value.base();

@@ -67,7 +67,7 @@ impl Drop for Owner {
 
 /// Takes out what the thread keeps.
 #[inline(always)]
-fn current() -> Option<Box<Stacks>> {
+pub(crate) fn current() -> Option<Box<Stacks>> {
     let p = CURRENT.replace(ptr::null_mut());
     // SAFETY: `keep` has leaked it, and it was taken out just now.
     (!p.is_null()).then(|| unsafe { Box::from_raw(p) })
@@ -79,20 +79,12 @@ fn keep(stacks: Box<Stacks>) {
     CURRENT.set(Box::into_raw(stacks));
 }
 
-/// Stacks of so many bytes each.
-#[inline(always)]
-pub(crate) fn take(pool: &Pool, bytes: usize) -> Result<Box<Stacks>> {
-    match current() {
-        Some(stacks) if stacks.bytes == bytes => Ok(stacks),
-        others => take_others(pool, bytes, others),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn take_others(pool: &Pool, bytes: usize, unfit: Option<Box<Stacks>>) -> Result<Box<Stacks>> {
-    if let Some(unfit) = unfit {
-        keep(unfit);
+/// Stacks of so many bytes each, at best those that the thread has kept.
+pub(crate) fn fitting(pool: &Pool, bytes: usize, kept: Option<Box<Stacks>>) -> Result<Box<Stacks>> {
+    match kept {
+        Some(stacks) if stacks.bytes == bytes => return Ok(stacks),
+        Some(unfit) => keep(unfit),
+        None => {}
     }
     let mut stacks = pool.take_stacks().filter(|s| s.bytes == bytes).map_or_else(|| Stacks::new(bytes), Ok)?;
     // There is no owner any more while the thread ends.
