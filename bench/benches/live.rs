@@ -54,7 +54,7 @@ fn live(name: &str, tier: Tier, text: &str, touched: u64, count: u64) {
     for (store, run) in &mut stores {
         black_box(run.call(store, ()).expect("it does not trap"));
     }
-    let per = |f: fn(&Footprint) -> u64| (f(&after) - f(&before)) as f64 / count as f64;
+    let per = |f: fn(&Footprint) -> u64| (f(&after) as f64 - f(&before) as f64) / count as f64;
     let (resident, tables, mappings) = (per(|f| f.resident), per(|f| f.tables), per(|f| f.mappings));
     let own = resident + tables - touched as f64;
     println!(
