@@ -62,7 +62,7 @@ impl Memory {
             return Err(Error::api("a shared memory is made with SharedMemory::new"));
         }
         check_memory_type(&ty)?;
-        let memory = LinearMemory::new(ty, &store.engine)?;
+        let memory = LinearMemory::new(ty, &store.engine, None)?;
         Ok(Memory { store: store.id, ptr: store.add_memory(memory)? })
     }
 
@@ -173,7 +173,7 @@ impl SharedMemory {
             return Err(Error::api("a shared memory needs a shared type with a maximum"));
         }
         check_memory_type(&ty)?;
-        Ok(SharedMemory { memory: Arc::new(LinearMemory::new(ty, engine)?) })
+        Ok(SharedMemory { memory: Arc::new(LinearMemory::new(ty, engine, None)?) })
     }
     /// Its type, with the present size as minimum.
     pub fn ty(&self) -> MemoryType {

@@ -2,15 +2,16 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::instance::InstanceData;
 use crate::interp::enter::invoke;
 use crate::runtime::context::{HostCall, HostFunc, Slot, VmContext, VmFuncRef};
-use crate::store::{AsContext, AsContextMut, Caller, StoreId, StoreInner, StoreOpaque, check_values};
+use crate::store::{AsContext, AsContextMut, Caller, HostFuncData, StoreId, StoreInner, StoreOpaque, check_values};
 use crate::typed::{IntoFunc, TypedFunc, WasmParams, WasmResults};
 use crate::value::Val;
 use smallvec::SmallVec;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use wasm::{FuncType, TypeId};
+use wasm::{CompositeType, FuncType, TypeId};
 
 /// A function of a store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,11 +79,25 @@ impl HostFuncDef {
         HostFuncDef::new(engine, ty, crate::typed::erase(call))
     }
 
+    /// A reference to the function, which any store may use.
+    pub(crate) fn data(&self) -> HostFuncData {
+        let func_ref = VmFuncRef {
+            cell: std::ptr::null(),
+            context: std::ptr::null_mut(),
+            host: Arc::as_ptr(&self.host),
+            type_id: self.type_id.0,
+            func_index: u32::MAX,
+            param_slots: self.ty.param_slots(),
+            result_slots: self.ty.result_slots(),
+            native: std::ptr::null(),
+        };
+        HostFuncData { func_ref, _host: self.host.clone() }
+    }
+
     /// Gives the function to a store.
-    pub(crate) fn into_store(self, store: &mut StoreOpaque) -> Func {
-        let (params, results) = (self.ty.param_slots(), self.ty.result_slots());
-        let ptr = store.add_host_func(self.host, self.type_id, params, results);
-        Func { store: store.id, ptr }
+    pub(crate) fn give_to(&self, store: &mut StoreOpaque) -> Func {
+        // `func_ref` is the first field of a `repr(C)` structure.
+        Func { store: store.id, ptr: store.host_funcs.push(self.data()).cast() }
     }
 }
 
@@ -94,14 +109,14 @@ impl Func {
         f: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Func {
         let store = ctx.as_context_mut().0.opaque_mut();
-        HostFuncDef::dynamic(&store.engine.clone(), ty, f).into_store(store)
+        HostFuncDef::dynamic(&store.engine.clone(), ty, f).give_to(store)
     }
 
     /// Makes a function of a closure over Rust types.
     pub fn wrap<T: 'static, P, R>(mut ctx: impl AsContextMut<Data = T>, f: impl IntoFunc<T, P, R>) -> Func {
         let store = ctx.as_context_mut().0.opaque_mut();
         let (ty, call) = f.into_host();
-        HostFuncDef::new(&store.engine.clone(), ty, call.0).into_store(store)
+        HostFuncDef::new(&store.engine.clone(), ty, call.0).give_to(store)
     }
 
     pub(crate) fn from_slot(slot: Slot, store: StoreId) -> Option<Func> {
@@ -113,9 +128,18 @@ impl Func {
         TypeId(unsafe { self.ptr.as_ref().type_id })
     }
 
-    fn func_type(&self, store: &StoreOpaque) -> Result<FuncType> {
+    /// Does something with the function's type, which is not copied for that.
+    fn with_type<R>(&self, store: &StoreOpaque, f: impl FnOnce(&FuncType) -> Result<R>) -> Result<R> {
         store.check(self.store)?;
-        store.engine.types().func(self.type_id()).ok_or_else(|| Error::api("a function without a function type"))
+        // SAFETY: contexts are the first field of instances, which live as long as the store, whose id has been compared.
+        let instance = unsafe { self.ptr.as_ref().context.cast::<InstanceData>().as_ref() };
+        if let Some(ty) = instance.and_then(|i| i.module.inner.plan().func_type(self.type_id())) {
+            return f(ty);
+        }
+        match &store.engine.types().get(self.type_id()).composite {
+            CompositeType::Func(ty) => f(ty),
+            _ => Err(Error::api("a function without a function type")),
+        }
     }
 
     /// The function's type.
@@ -123,7 +147,7 @@ impl Func {
     /// # Panics
     /// When the function belongs to another store.
     pub fn ty(&self, ctx: impl AsContext) -> FuncType {
-        self.func_type(ctx.as_context().0.opaque()).expect("the function belongs to this store")
+        self.with_type(ctx.as_context().0.opaque(), |t| Ok(t.clone())).expect("the function belongs to this store")
     }
 
     /// Calls the function. `results` must have as many elements as the function has results.
@@ -132,7 +156,10 @@ impl Func {
     /// When the arguments do not fit, or with the guest's trap or a host function's error.
     pub fn call(&self, mut ctx: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let store = ctx.as_context_mut().0.opaque_mut();
-        let ty = self.func_type(store)?;
+        let ty = store.check(self.store).map(|()| store.engine.types().get(self.type_id()))?;
+        let CompositeType::Func(ty) = &ty.composite else {
+            return Err(Error::api("a function without a function type"));
+        };
         check_values(store, params, &ty.params, "arguments")?;
         if results.len() != ty.results.len() {
             return Err(Error::api(format!("expected room for {} results, got {}", ty.results.len(), results.len())));
@@ -146,16 +173,17 @@ impl Func {
                 }
             }
         };
-        // SAFETY: the store has been checked, and `write` fills the parameters of the function's own type.
-        let mut at: *const Slot = unsafe { invoke(store, self.ptr, write)? };
-        for (r, &t) in results.iter_mut().zip(&ty.results) {
-            // SAFETY: the results lie there until the next call.
-            unsafe {
-                *r = Val::load(at, t, store);
-                at = at.add(t.slots() as usize);
+        let read = |mut at: *const Slot, store: &StoreOpaque| {
+            for (r, &t) in results.iter_mut().zip(&ty.results) {
+                // SAFETY: `invoke` answers where all results lie.
+                unsafe {
+                    *r = Val::load(at, t, store);
+                    at = at.add(t.slots() as usize);
+                }
             }
-        }
-        Ok(())
+        };
+        // SAFETY: the store has been checked, and `write` fills the parameters of the function's own type.
+        unsafe { invoke(store, self.ptr, write, read) }
     }
 
     /// The same function with its types checked once.
@@ -165,16 +193,17 @@ impl Func {
     pub fn typed<P: WasmParams, R: WasmResults>(&self, ctx: impl AsContext) -> Result<TypedFunc<P, R>> {
         let store = ctx.as_context();
         let store = store.0.opaque();
-        let ty = self.func_type(store)?;
         let fits = |want: &[wasm::ValType], have: &[wasm::ValType]| {
             let types = store.engine.types();
             want.len() == have.len() && want.iter().zip(have).all(|(&w, &h)| types.val_matches(h, w))
         };
-        // Parameters must match the other way round: what the host passes must suit the function.
-        if fits(&ty.params, &P::types()) && fits(&R::types(), &ty.results) {
-            return Ok(TypedFunc::new(*self));
-        }
-        let want = FuncType { params: P::types().as_slice().into(), results: R::types().as_slice().into() };
-        Err(Error::api(format!("type mismatch: the function is {ty}, not {want}")))
+        self.with_type(store, |ty| {
+            // Parameters must match the other way round: what the host passes must suit the function.
+            if fits(&ty.params, &P::types()) && fits(&R::types(), &ty.results) {
+                return Ok(TypedFunc::new(*self));
+            }
+            let want = FuncType { params: P::types().as_slice().into(), results: R::types().as_slice().into() };
+            Err(Error::api(format!("type mismatch: the function is {ty}, not {want}")))
+        })
     }
 }

@@ -18,7 +18,8 @@ use crate::typed::{TypedFunc, WasmParams, WasmResults};
 use smallvec::SmallVec;
 use std::ptr::NonNull;
 use wasm::{
-    ConstExpr, ConstOp, DataMode, ElemItems, ElemMode, ExternKind, GlobalType, ImportType, MemoryType, TableType,
+    ConstExpr, ConstOp, DataMode, ElemItems, ElemMode, ExternKind, GlobalType, Import, ImportType, MemoryType,
+    TableType, TypeId,
 };
 
 /// An instance of a module in a store.
@@ -38,18 +39,63 @@ unsafe impl Sync for Instance {}
 pub(crate) struct InstanceData {
     pub(crate) context: VmContext,
     pub(crate) module: Module,
-    imports: Box<[*const VmFuncRef]>,
-    globals: Box<[*mut VmGlobal]>,
-    /// The same globals with their types.
-    global_items: Box<[NonNull<GlobalData>]>,
-    memories: Box<[*mut LinearMemory]>,
-    tables: Box<[*mut TableData]>,
-    tags: Box<[*mut TagData]>,
+    /// The index spaces of what is reached through pointers.
+    spaces: Pointers,
+    /// The module's own globals with their types.
+    _own_globals: Box<[GlobalData]>,
     /// Zeroed until used; as many as the module has functions of its own.
     func_refs: Box<[VmFuncRef]>,
-    pub(crate) dropped_elems: Box<[bool]>,
-    pub(crate) dropped_data: Box<[bool]>,
+    pub(crate) dropped_elems: SmallVec<[bool; 8]>,
+    pub(crate) dropped_data: SmallVec<[bool; 8]>,
 }
+
+/// Index spaces in one piece of memory, one behind the other.
+struct Pointers {
+    all: Box<[*mut u8]>,
+    /// Where those of tables, memories, globals, their items and tags begin; imported functions come first.
+    starts: [u32; 5],
+}
+
+impl Pointers {
+    fn new(s: &Spaces) -> Pointers {
+        let lens = [s.funcs.len(), s.tables.len(), s.memories.len(), s.globals.len(), s.globals.len()];
+        let mut starts = [0; 5];
+        let mut at = 0;
+        for (start, len) in starts.iter_mut().zip(lens) {
+            at += len as u32;
+            *start = at;
+        }
+        let mut all = Vec::with_capacity(at as usize + s.tags.len());
+        all.extend(s.funcs.iter().map(|p| p.cast::<u8>().cast_mut()));
+        all.extend(s.tables.iter().map(|p| p.cast::<u8>()));
+        all.extend(s.memories.iter().map(|p| p.cast::<u8>()));
+        // SAFETY: the store owns the globals.
+        all.extend(s.globals.iter().map(|g| unsafe { g.as_ref().at.cast::<u8>() }));
+        all.extend(s.globals.iter().map(|g| g.as_ptr().cast::<u8>()));
+        all.extend(s.tags.iter().map(|p| p.cast::<u8>()));
+        Pointers { all: all.into(), starts }
+    }
+
+    /// The address of a space: 0 is that of imported functions.
+    fn space<T>(&self, space: usize) -> *const T {
+        let start = if space == 0 { 0 } else { self.starts[space - 1] as usize };
+        self.all[start..].as_ptr().cast()
+    }
+
+    /// A pointer in a space.
+    fn get<T>(&self, space: usize, i: u32) -> *mut T {
+        let start = if space == 0 { 0 } else { self.starts[space - 1] };
+        let end = self.starts.get(space).map_or(self.all.len(), |&s| s as usize);
+        self.all[start as usize..end][i as usize].cast()
+    }
+}
+
+const FUNCS: usize = 0;
+const TABLES: usize = 1;
+const MEMORIES: usize = 2;
+const GLOBALS: usize = 3;
+const GLOBAL_ITEMS: usize = 4;
+const TAGS: usize = 5;
 
 /// An export with its name.
 pub struct Export<'a> {
@@ -71,35 +117,55 @@ impl Export<'_> {
 impl InstanceData {
     /// The reference to a function of this instance.
     pub(crate) fn func_ref(&mut self, func: u32) -> *const VmFuncRef {
-        let Some(own) = self.module.inner.raw.own_func(func) else { return self.imports[func as usize] };
-        let r = &mut self.func_refs[own as usize];
-        if r.cell.is_null() {
-            let type_id = self.module.inner.raw.funcs[func as usize];
-            let ty = self.module.func_type(type_id);
-            *r = VmFuncRef {
-                // SAFETY: `cells` has one cell per function of the module's own.
-                cell: unsafe { self.context.cells.add(own as usize) },
-                context: &raw mut self.context,
-                host: std::ptr::null(),
-                type_id: type_id.0,
-                func_index: func,
-                param_slots: ty.param_slots(),
-                result_slots: ty.result_slots(),
-                // SAFETY: there is a native cell for each of them too.
-                native: unsafe { self.context.native_cells.add(own as usize) },
+        let mut found = std::ptr::null();
+        self.func_refs(&[func], |_, r| found = r);
+        found
+    }
+
+    /// The references to many functions, with their positions in the list.
+    #[inline(always)]
+    fn func_refs(&mut self, funcs: &[u32], mut put: impl FnMut(usize, *const VmFuncRef)) {
+        let InstanceData { context, module, spaces, func_refs, .. } = self;
+        let (raw, plan) = (&module.inner.raw, module.inner.plan());
+        let imported = raw.imported_funcs();
+        let (cells, native_cells, context) = (context.cells, context.native_cells, &raw mut *context);
+        for (i, &func) in funcs.iter().enumerate() {
+            let Some(own) = func.checked_sub(imported) else {
+                put(i, spaces.get(FUNCS, func));
+                continue;
             };
+            let r = &mut func_refs[own as usize];
+            if r.cell.is_null() {
+                let type_id = raw.funcs[func as usize];
+                let [param_slots, result_slots] = plan.shape(type_id);
+                *r = VmFuncRef {
+                    // SAFETY: `cells` has one cell per function of the module's own.
+                    cell: unsafe { cells.add(own as usize) },
+                    context,
+                    host: std::ptr::null(),
+                    type_id: type_id.0,
+                    func_index: func,
+                    param_slots,
+                    result_slots,
+                    // SAFETY: there is a native cell for each of them too.
+                    native: unsafe { native_cells.add(own as usize) },
+                };
+            }
+            put(i, r);
         }
-        r
     }
 
     pub(crate) fn memory(&self, i: u32) -> *mut LinearMemory {
-        self.memories[i as usize]
+        self.spaces.get(MEMORIES, i)
     }
     pub(crate) fn tag(&self, i: u32) -> *const TagData {
-        self.tags[i as usize]
+        self.spaces.get::<TagData>(TAGS, i)
     }
     pub(crate) fn table(&self, i: u32) -> *mut TableData {
-        self.tables[i as usize]
+        self.spaces.get(TABLES, i)
+    }
+    fn global(&self, i: u32) -> *mut VmGlobal {
+        self.spaces.get(GLOBALS, i)
     }
 
     pub(crate) fn export(&self, store: &StoreOpaque, name: &str) -> Option<Extern> {
@@ -108,24 +174,26 @@ impl InstanceData {
     }
 
     fn item(&self, store: &StoreOpaque, kind: ExternKind, index: u32) -> Extern {
-        let (id, i) = (store.id, index as usize);
+        let id = store.id;
         // SAFETY: the arrays hold valid pointers to items of the store; making a function reference only changes
         // this instance's own array, through the pointer by which the store owns it.
         unsafe {
             let non_null = |p: *mut InstanceData| NonNull::new_unchecked((*p).func_ref(index).cast_mut());
             match kind {
                 ExternKind::Func => Func { store: id, ptr: non_null((&raw const *self).cast_mut()) }.into(),
-                ExternKind::Table => Table { store: id, ptr: NonNull::new_unchecked(self.tables[i]) }.into(),
+                ExternKind::Table => Table { store: id, ptr: NonNull::new_unchecked(self.table(index)) }.into(),
                 ExternKind::Memory => {
-                    let ptr = NonNull::new_unchecked(self.memories[i]);
+                    let ptr = NonNull::new_unchecked(self.memory(index));
                     let shared = store.shared_memories.iter().find(|m| std::ptr::eq(&raw const ***m, ptr.as_ptr()));
                     match shared {
                         Some(m) => crate::SharedMemory { memory: m.clone() }.into(),
                         None => Memory { store: id, ptr }.into(),
                     }
                 }
-                ExternKind::Global => Global { store: id, ptr: self.global_items[i] }.into(),
-                ExternKind::Tag => Tag { store: id, ptr: NonNull::new_unchecked(self.tags[i]) }.into(),
+                ExternKind::Global => {
+                    Global { store: id, ptr: NonNull::new_unchecked(self.spaces.get(GLOBAL_ITEMS, index)) }.into()
+                }
+                ExternKind::Tag => Tag { store: id, ptr: NonNull::new_unchecked(self.spaces.get(TAGS, index)) }.into(),
             }
         }
     }
@@ -143,7 +211,7 @@ impl InstanceData {
                 ConstOp::RefNull(_) => [0, 0],
                 ConstOp::RefFunc(f) => [self.func_ref(f) as u64, 0],
                 // SAFETY: globals before the one being made are initialised, and validation allows no others.
-                ConstOp::GlobalGet(g) => unsafe { (*self.globals[g as usize]).value },
+                ConstOp::GlobalGet(g) => unsafe { (*self.global(g)).value },
                 ConstOp::Unsupported => {
                     return Err(Error::Unsupported("garbage collection in a constant expression".into()));
                 }
@@ -180,14 +248,30 @@ impl Instance {
     /// When imports do not fit, limits are exceeded, or the start function or an active segment traps.
     pub fn new(mut ctx: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
         let store = ctx.as_context_mut().0.opaque_mut();
-        let ptr = create(store, module, imports)?;
+        store.check_engine(module.engine())?;
+        let raw = &module.inner.raw;
+        let (want, have) = (raw.imports.len(), imports.len());
+        if want != have {
+            return Err(Error::link(format!("the module has {want} imports, {have} were given")));
+        }
+        let mut spaces = Spaces::default();
+        for (import, item) in raw.imports.iter().zip(imports) {
+            link_item(store, module, import, item, &mut spaces)?;
+        }
+        Self::link(store, module, spaces)
+    }
+
+    /// The same with imports that have been checked.
+    pub(crate) fn link(store: &mut StoreOpaque, module: &Module, imported: Spaces) -> Result<Instance> {
+        let ptr = create(store, module, imported)?;
         let instance = Instance { store: store.id, ptr };
-        initialise(store, ptr)?;
+        // SAFETY: the instance belongs to the store, which is borrowed exclusively, and nothing of it runs yet.
+        initialise(unsafe { &mut *ptr.as_ptr() }, module)?;
         if let Some(start) = module.inner.raw.start {
             // SAFETY: the instance belongs to the store; a start function has neither parameters nor results.
             unsafe {
                 let func = NonNull::new_unchecked((*ptr.as_ptr()).func_ref(start).cast_mut());
-                invoke(store, func, |_| {})?;
+                invoke(store, func, |_| {}, |_, _| {})?;
             }
         }
         Ok(instance)
@@ -253,30 +337,27 @@ impl Instance {
     }
 }
 
-/// Pointers to everything in an instance's index spaces.
+/// Pointers to everything in an instance's index spaces, or to what is imported of it.
 #[derive(Default)]
-struct Spaces {
-    funcs: Vec<*const VmFuncRef>,
-    tables: Vec<*mut TableData>,
-    memories: Vec<*mut LinearMemory>,
-    globals: Vec<NonNull<GlobalData>>,
-    tags: Vec<*mut TagData>,
+pub(crate) struct Spaces {
+    pub(crate) funcs: SmallVec<[*const VmFuncRef; 8]>,
+    tables: SmallVec<[*mut TableData; 2]>,
+    memories: SmallVec<[*mut LinearMemory; 2]>,
+    globals: SmallVec<[NonNull<GlobalData>; 8]>,
+    tags: SmallVec<[*mut TagData; 2]>,
 }
 
-/// Links the imports and makes the instance with its own items, none initialised beyond defaults.
-fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Result<NonNull<InstanceData>> {
-    if !crate::Engine::same(&store.engine, &module.inner.engine) {
-        return Err(Error::api("module and store belong to different engines"));
-    }
+/// Makes the instance of a module of the store's engine with its own items, none initialised beyond defaults.
+fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Result<NonNull<InstanceData>> {
     crate::store::within(store.vm.limits.instances, store.instances.len() + 1, "instances")?;
     let raw = &module.inner.raw;
-    let mut spaces = link(store, module, imports)?;
+    let mut image = if spaces.memories.is_empty() { module.inner.image_for_instance() } else { None };
     for ty in &raw.memories[spaces.memories.len()..] {
         let ptr = if ty.shared {
-            let shared = std::sync::Arc::new(LinearMemory::new(*ty, &store.engine)?);
+            let shared = std::sync::Arc::new(LinearMemory::new(*ty, &store.engine, None)?);
             store.adopt_shared(&shared)
         } else {
-            store.add_memory(LinearMemory::new(*ty, &store.engine)?)?
+            store.add_memory(LinearMemory::new(*ty, &store.engine, image.take())?)?
         };
         spaces.memories.push(ptr.as_ptr());
     }
@@ -284,7 +365,12 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
         spaces.tables.push(store.add_table(TableData::new(table.ty, 0)?)?.as_ptr());
     }
     let imported_globals = spaces.globals.len();
-    spaces.globals.extend(raw.globals[imported_globals..].iter().map(|g| store.add_global(g.ty)));
+    let mut own_globals: Box<[GlobalData]> =
+        raw.globals[imported_globals..].iter().map(|g| GlobalData::new(g.ty)).collect();
+    for global in &mut own_globals {
+        global.settle();
+        spaces.globals.push(NonNull::from(global));
+    }
     for &ty in &raw.tags[spaces.tags.len()..] {
         spaces.tags.push(store.tags.push(TagData { ty }).as_ptr());
     }
@@ -304,42 +390,38 @@ fn create(store: &mut StoreOpaque, module: &Module, imports: &[Extern]) -> Resul
             tables: std::ptr::null(),
             func_refs: std::ptr::null_mut(),
             helpers: crate::native::helpers(),
-            args: store.native_stack.as_ref().map_or(std::ptr::null_mut(), |s| s.args()),
+            args: store.args,
             interrupt: &raw const store.vm.interrupt.poll,
             native_cells: module.code(guarded).native.cells(),
             exception: 0,
             own_globals: Default::default(),
         },
         module: module.clone(),
-        imports: spaces.funcs.into(),
-        // SAFETY: the store owns the globals.
-        globals: spaces.globals.iter().map(|g| unsafe { g.as_ref().at }).collect(),
-        global_items: spaces.globals.into(),
-        memories: spaces.memories.into(),
-        tables: spaces.tables.into(),
-        tags: spaces.tags.into(),
+        spaces: Pointers::new(&spaces),
+        _own_globals: own_globals,
         func_refs: zeroed_func_refs(own_funcs),
-        dropped_elems: vec![false; raw.elems.len()].into(),
-        dropped_data: vec![false; raw.data.len()].into(),
+        dropped_elems: SmallVec::from_elem(false, raw.elems.len()),
+        dropped_data: SmallVec::from_elem(false, raw.data.len()),
     };
     let mut ptr = store.instances.push(data);
     // SAFETY: the instance was just made and is not shared yet; the arrays never move.
     let d = unsafe { ptr.as_mut() };
-    place_globals(d, imported_globals);
-    d.context.imports = d.imports.as_ptr();
-    d.context.globals = d.globals.as_ptr();
-    d.context.memories = d.memories.as_ptr();
-    d.context.tables = d.tables.as_ptr();
+    place_globals(d, &spaces.globals, imported_globals);
+    d.context.imports = d.spaces.space(FUNCS);
+    d.context.globals = d.spaces.space(GLOBALS);
+    d.context.memories = d.spaces.space(MEMORIES);
+    d.context.tables = d.spaces.space(TABLES);
     d.context.func_refs = d.func_refs.as_mut_ptr();
     Ok(ptr)
 }
 
 /// Lets the first globals of the instance's own have their values in its context.
-fn place_globals(d: &mut InstanceData, imported: usize) {
-    for (i, own) in d.context.own_globals.iter_mut().enumerate().take(d.globals.len() - imported) {
-        d.globals[imported + i] = own;
-        // SAFETY: the store owns the global, which nobody else knows yet.
-        unsafe { (*d.global_items[imported + i].as_ptr()).at = own };
+fn place_globals(d: &mut InstanceData, items: &[NonNull<GlobalData>], imported: usize) {
+    let first = d.spaces.starts[GLOBALS - 1] as usize;
+    for (i, (own, item)) in d.context.own_globals.iter_mut().zip(&items[imported..]).enumerate() {
+        d.spaces.all[first + imported + i] = (&raw mut *own).cast();
+        // SAFETY: the instance owns the global, which nobody else knows yet.
+        unsafe { (*item.as_ptr()).at = own };
     }
 }
 
@@ -348,75 +430,83 @@ fn zeroed_func_refs(n: usize) -> Box<[VmFuncRef]> {
     unsafe { Box::new_zeroed_slice(n).assume_init() }
 }
 
-/// Checks every import against what was offered for it.
-fn link(store: &mut StoreOpaque, module: &Module, offered: &[Extern]) -> Result<Spaces> {
-    let raw = &module.inner.raw;
-    if offered.len() != raw.imports.len() {
-        return Err(Error::link(format!("the module has {} imports, {} were given", raw.imports.len(), offered.len())));
+/// What is said of an item that does not fit an import.
+#[cold]
+fn misfit(module: &Module, import: &Import, have: &str) -> Error {
+    let want = module.imports().find(|i| i.module() == &*import.module && i.name() == &*import.name);
+    let want = want.map_or(String::new(), |w| w.ty().to_string());
+    let (m, n) = (&import.module, &import.name);
+    Error::link(format!("incompatible import type for `{m}` `{n}`: the module wants {want}, got {have}"))
+}
+
+/// Checks the type of a function that is to be imported.
+pub(crate) fn func_fits(module: &Module, import: &Import, have: TypeId) -> Result<()> {
+    match import.ty {
+        ImportType::Func(want) if module.engine().types().is_subtype(have, want) => Ok(()),
+        ImportType::Func(_) => Err(misfit(module, import, &format!("func {}", module.func_type(have)))),
+        _ => Err(misfit(module, import, "a function")),
     }
-    let mut spaces = Spaces::default();
-    for (import, item) in raw.imports.iter().zip(offered) {
-        let wrong = |have: String| {
-            let want = module.imports().find(|i| i.module() == &*import.module && i.name() == &*import.name);
-            let want = want.map_or(String::new(), |w| w.ty().to_string());
-            let (m, n) = (&import.module, &import.name);
-            Error::link(format!("incompatible import type for `{m}` `{n}`: the module wants {want}, got {have}"))
-        };
-        match (import.ty, item) {
-            (ImportType::Func(want), Extern::Func(f)) => {
-                store.check(f.store)?;
-                if !store.engine.types().is_subtype(f.type_id(), want) {
-                    return Err(wrong(format!("func {}", module.func_type(f.type_id()))));
-                }
-                spaces.funcs.push(f.ptr.as_ptr());
-            }
-            (ImportType::Table(want), Extern::Table(t)) => {
-                store.check(t.store)?;
-                // SAFETY: the table belongs to the store.
-                let (ty, len) = unsafe { (t.ptr.as_ref().ty, t.ptr.as_ref().len()) };
-                if !table_fits(&ty, len, &want) {
-                    return Err(wrong(crate::ExternType::Table(TableType { min: len, ..ty }).to_string()));
-                }
-                spaces.tables.push(t.ptr.as_ptr());
-            }
-            (ImportType::Memory(want), Extern::Memory(m)) => {
-                store.check(m.store)?;
-                // SAFETY: the memory belongs to the store.
-                let have = unsafe { m.ptr.as_ref() };
-                if !memory_fits(have, &want) {
-                    return Err(wrong(
-                        crate::ExternType::Memory(MemoryType { min: have.pages(), ..have.ty }).to_string(),
-                    ));
-                }
-                spaces.memories.push(m.ptr.as_ptr());
-            }
-            (ImportType::Memory(want), Extern::SharedMemory(m)) => {
-                if !memory_fits(&m.memory, &want) {
-                    return Err(wrong(crate::ExternType::Memory(m.ty()).to_string()));
-                }
-                spaces.memories.push(store.adopt_shared(&m.memory).as_ptr());
-            }
-            (ImportType::Global(want), Extern::Global(g)) => {
-                store.check(g.store)?;
-                // SAFETY: the global belongs to the store.
-                let have = unsafe { g.ptr.as_ref().ty };
-                if !global_fits(store, &have, &want) {
-                    return Err(wrong(crate::ExternType::Global(have).to_string()));
-                }
-                spaces.globals.push(g.ptr);
-            }
-            (ImportType::Tag(want), Extern::Tag(t)) => {
-                store.check(t.store)?;
-                // SAFETY: the tag belongs to the store.
-                if unsafe { t.ptr.as_ref().ty } != want {
-                    return Err(wrong("a tag of another type".into()));
-                }
-                spaces.tags.push(t.ptr.as_ptr());
-            }
-            (_, other) => return Err(wrong(format!("a {}", other.kind_name()))),
+}
+
+/// Checks an item against an import, and adds it to its index space.
+pub(crate) fn link_item(
+    store: &mut StoreOpaque,
+    module: &Module,
+    import: &Import,
+    item: &Extern,
+    spaces: &mut Spaces,
+) -> Result<()> {
+    let wrong = |have: crate::ExternType| Err(misfit(module, import, &have.to_string()));
+    match (import.ty, item) {
+        (ImportType::Func(_), Extern::Func(f)) => {
+            store.check(f.store)?;
+            func_fits(module, import, f.type_id())?;
+            spaces.funcs.push(f.ptr.as_ptr());
         }
+        (ImportType::Table(want), Extern::Table(t)) => {
+            store.check(t.store)?;
+            // SAFETY: the table belongs to the store.
+            let (ty, len) = unsafe { (t.ptr.as_ref().ty, t.ptr.as_ref().len()) };
+            if !table_fits(&ty, len, &want) {
+                return wrong(crate::ExternType::Table(TableType { min: len, ..ty }));
+            }
+            spaces.tables.push(t.ptr.as_ptr());
+        }
+        (ImportType::Memory(want), Extern::Memory(m)) => {
+            store.check(m.store)?;
+            // SAFETY: the memory belongs to the store.
+            let have = unsafe { m.ptr.as_ref() };
+            if !memory_fits(have, &want) {
+                return wrong(crate::ExternType::Memory(MemoryType { min: have.pages(), ..have.ty }));
+            }
+            spaces.memories.push(m.ptr.as_ptr());
+        }
+        (ImportType::Memory(want), Extern::SharedMemory(m)) => {
+            if !memory_fits(&m.memory, &want) {
+                return wrong(crate::ExternType::Memory(m.ty()));
+            }
+            spaces.memories.push(store.adopt_shared(&m.memory).as_ptr());
+        }
+        (ImportType::Global(want), Extern::Global(g)) => {
+            store.check(g.store)?;
+            // SAFETY: the global belongs to the store.
+            let have = unsafe { g.ptr.as_ref().ty };
+            if !global_fits(store, &have, &want) {
+                return wrong(crate::ExternType::Global(have));
+            }
+            spaces.globals.push(g.ptr);
+        }
+        (ImportType::Tag(want), Extern::Tag(t)) => {
+            store.check(t.store)?;
+            // SAFETY: the tag belongs to the store.
+            if unsafe { t.ptr.as_ref().ty } != want {
+                return Err(misfit(module, import, "a tag of another type"));
+            }
+            spaces.tags.push(t.ptr.as_ptr());
+        }
+        (_, other) => return Err(misfit(module, import, &format!("a {}", other.kind_name()))),
     }
-    Ok(spaces)
+    Ok(())
 }
 
 fn limits_fit(have: (u64, Option<u64>), want: (u64, Option<u64>)) -> bool {
@@ -443,41 +533,59 @@ fn global_fits(store: &StoreOpaque, have: &GlobalType, want: &GlobalType) -> boo
 }
 
 /// Runs the initialisers in the specification's order: globals, tables, element segments, data segments.
-fn initialise(_store: &mut StoreOpaque, ptr: NonNull<InstanceData>) -> Result<()> {
-    // SAFETY: the instance belongs to the store, which is borrowed exclusively, and nothing of it runs yet.
-    let d = unsafe { &mut *ptr.as_ptr() };
-    let module = d.module.clone();
+fn initialise(d: &mut InstanceData, module: &Module) -> Result<()> {
+    let raw = &module.inner.raw;
+    // SAFETY: memories of the instance are valid as long as the store.
+    let image = raw.memories.first().map(|_| unsafe { &*d.memory(0) }).filter(|m| m.has_image());
+    let before_data = initialise_others(d, module);
+    if before_data.is_err() {
+        // References in imported tables may have made this memory reachable.
+        if let Some(memory) = image {
+            // SAFETY: nothing of the instance has run.
+            unsafe { memory.erase_image() };
+        }
+        return before_data;
+    }
+    for (i, data) in raw.data.iter().enumerate() {
+        if let DataMode::Active { memory, offset } = &data.mode {
+            // An image holds all active segments.
+            if image.is_none() {
+                let at = as_index(raw.memories[*memory as usize].is64, d.evaluate(offset)?[0]);
+                bulk::memory_init(d, *memory, i as u32, at, 0, data.range.len() as u64).map_err(trap)?;
+            }
+            d.dropped_data[i] = true;
+        }
+    }
+    Ok(())
+}
+
+/// Everything before data segments.
+fn initialise_others(d: &mut InstanceData, module: &Module) -> Result<()> {
     let raw = &module.inner.raw;
     for (i, global) in raw.globals.iter().enumerate() {
         if let Some(init) = &global.init {
             let value = d.evaluate(init)?;
-            // SAFETY: the store owns the global.
-            unsafe { (*d.globals[i]).value = value };
+            // SAFETY: the global is valid as long as the store.
+            unsafe { (*d.global(i as u32)).value = value };
         }
     }
     for (i, table) in raw.tables.iter().enumerate() {
         if let Some(init) = &table.init {
             let [slot, _] = d.evaluate(init)?;
             // SAFETY: the store owns the table.
-            unsafe { (*d.tables[i]).elements_mut().fill(slot) };
+            unsafe { (*d.table(i as u32)).elements_mut().fill(slot) };
         }
     }
     for (i, elem) in raw.elems.iter().enumerate() {
         match &elem.mode {
             ElemMode::Active { table, offset } => {
                 let at = as_index(raw.tables[*table as usize].ty.is64, d.evaluate(offset)?[0]);
-                bulk::table_init(d, *table, i as u32, at, 0, elem.items.len() as u64).map_err(trap)?;
+                let len = elem.items.len() as u64;
+                bulk::table_init_from(d, module, *table, i as u32, at, 0, len).map_err(trap)?;
                 d.dropped_elems[i] = true;
             }
             ElemMode::Declared => d.dropped_elems[i] = true,
             ElemMode::Passive => {}
-        }
-    }
-    for (i, data) in raw.data.iter().enumerate() {
-        if let DataMode::Active { memory, offset } = &data.mode {
-            let at = as_index(raw.memories[*memory as usize].is64, d.evaluate(offset)?[0]);
-            bulk::memory_init(d, *memory, i as u32, at, 0, data.range.len() as u64).map_err(trap)?;
-            d.dropped_data[i] = true;
         }
     }
     Ok(())
@@ -492,20 +600,16 @@ fn as_index(is64: bool, slot: Slot) -> u64 {
     if is64 { slot } else { u64::from(slot as u32) }
 }
 
-/// The elements of a segment, evaluated.
+/// The elements of a segment of the instance's module, evaluated.
 pub(crate) fn segment_slots(
     d: &mut InstanceData,
+    module: &Module,
     segment: u32,
     range: std::ops::Range<usize>,
     mut put: impl FnMut(usize, Slot),
 ) -> Result<()> {
-    let module = d.module.clone();
     match &module.inner.raw.elems[segment as usize].items {
-        ElemItems::Funcs(funcs) => {
-            for (i, &f) in funcs[range].iter().enumerate() {
-                put(i, d.func_ref(f) as u64);
-            }
-        }
+        ElemItems::Funcs(funcs) => d.func_refs(&funcs[range], |i, r| put(i, r as Slot)),
         ElemItems::Exprs(exprs) => {
             for (i, e) in exprs[range].iter().enumerate() {
                 put(i, d.evaluate(e)?[0]);

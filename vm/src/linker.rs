@@ -6,12 +6,14 @@ use crate::externs::Extern;
 use crate::func::HostFuncDef;
 use crate::instance::Instance;
 use crate::module::{ImportType, Module};
+use crate::pre::{Found, InstancePre, Prepared};
 use crate::store::{AsContext, AsContextMut, Caller, StoreId, StoreOpaque};
 use crate::trap::{Trap, TrapKind};
 use crate::typed::IntoFunc;
 use crate::value::Val;
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use wasm::{FuncType, ImportType as RawImport};
 
 /// Host functions, and items of stores, by module and name.
@@ -142,22 +144,34 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// Names the first import that is missing or does not fit, or as [`Instance::new`].
     pub fn instantiate(&self, mut ctx: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
-        let ctx = ctx.as_context_mut();
-        let raw = &module.inner.raw;
-        let mut items = Vec::with_capacity(raw.imports.len());
-        for import in &raw.imports {
-            let found = self.find(ctx.0.opaque_mut(), &import.module, &import.name)?;
-            items.push(found.ok_or_else(|| {
-                Error::link(format!("unknown import `{}` `{}`: nothing provides it", import.module, import.name))
-            })?);
+        Arc::new(self.prepare(module)?).instantiate(ctx.as_context_mut().0.opaque_mut())
+    }
+
+    /// Finds and checks what a module imports, once for many instances: later definitions are not looked at.
+    ///
+    /// # Errors
+    /// Names the first import that is missing, or a host function that does not fit.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        Ok(InstancePre::new(self.prepare(module)?))
+    }
+
+    fn prepare(&self, module: &Module) -> Result<Prepared> {
+        if !Engine::same(&self.engine, module.engine()) {
+            return Err(Error::api("module and linker belong to different engines"));
         }
-        Instance::new(ctx, module, &items)
+        Prepared::new(module, |import| match self.modules.get(&import.module).and_then(|m| m.get(&import.name)) {
+            Some(Definition::Host(def)) => Ok(Found::Host(def)),
+            Some(Definition::Item(id, item)) => Ok(Found::Item(*id, item.clone())),
+            None => {
+                Err(Error::link(format!("unknown import `{}` `{}`: nothing provides it", import.module, import.name)))
+            }
+        })
     }
 
     fn find(&self, store: &mut StoreOpaque, module: &str, name: &str) -> Result<Option<Extern>> {
         match self.modules.get(module).and_then(|m| m.get(name)) {
             None => Ok(None),
-            Some(Definition::Host(def)) => Ok(Some(def.clone().into_store(store).into())),
+            Some(Definition::Host(def)) => Ok(Some(def.give_to(store).into())),
             Some(Definition::Item(id, item)) => {
                 if !matches!(item, Extern::SharedMemory(_)) {
                     store.check(*id)?;

@@ -35,6 +35,9 @@ pub(crate) struct ModuleInner {
     names: OnceLock<Names>,
     /// What the compiler has found out about the module as a whole.
     pub(crate) facts: OnceLock<jit::frontend::ModuleFacts>,
+    /// What its instances have in common, and what the memory of each holds at first.
+    pub(crate) plan: OnceLock<crate::plan::Plan>,
+    pub(crate) image: OnceLock<Option<Arc<crate::runtime::image::MemoryImage>>>,
     /// Register code for instances whose memory 0 is guarded, and for the others.
     codes: [OnceLock<ModuleCode>; 2],
     /// Whether all of it has been compiled.
@@ -170,6 +173,8 @@ impl Module {
             validated: AtomicBool::new(validated),
             names: OnceLock::new(),
             facts: facts.map_or_else(OnceLock::new, OnceLock::from),
+            plan: OnceLock::new(),
+            image: OnceLock::new(),
             codes: [OnceLock::new(), OnceLock::new()],
             compiled: [Once::new(), Once::new()],
         };

@@ -8,13 +8,14 @@ use crate::config::Tier;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
-use crate::interp::stack::ValueStack;
-use crate::native::stack::NativeStack;
-use crate::runtime::context::{HostFunc, Interrupt, VmContext, VmFuncRef, VmGlobal, VmStore};
+use crate::pre::Prepared;
+use crate::runtime::context::{HostFunc, Interrupt, Slot, VmContext, VmFuncRef, VmGlobal, VmStore};
 use crate::runtime::memory::LinearMemory;
+use crate::runtime::stacks::{self, Stacks};
 use crate::runtime::table::TableData;
 use crate::sys::NATIVE_AVAILABLE;
 use crate::value::Val;
+use smallvec::SmallVec;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -43,11 +44,11 @@ pub struct StoreLimits {
 }
 
 /// Values at fixed addresses, freed together.
-pub(crate) struct Arena<T>(Vec<NonNull<T>>);
+pub(crate) struct Arena<T>(SmallVec<[NonNull<T>; 2]>);
 
 impl<T> Arena<T> {
     fn new() -> Self {
-        Arena(Vec::new())
+        Arena(SmallVec::new())
     }
     /// Moves the value in; the pointer is valid until the arena is dropped.
     pub(crate) fn push(&mut self, value: T) -> NonNull<T> {
@@ -80,6 +81,17 @@ pub(crate) struct GlobalData {
     own: VmGlobal,
 }
 
+impl GlobalData {
+    /// A global, zero at first; `at` is to be set where it has come to lie.
+    pub(crate) fn new(ty: GlobalType) -> GlobalData {
+        GlobalData { at: std::ptr::null_mut(), ty, own: VmGlobal::default() }
+    }
+    /// Keeps the value beside the type.
+    pub(crate) fn settle(&mut self) {
+        self.at = &raw mut self.own;
+    }
+}
+
 /// A tag.
 pub(crate) struct TagData {
     pub(crate) ty: TypeId,
@@ -92,6 +104,11 @@ pub(crate) struct HostFuncData {
     /// Keeps what `func_ref.host` points to alive.
     pub(crate) _host: Arc<HostFunc>,
 }
+
+// SAFETY: the pointers lead to the host function, which can be called from everywhere; nothing is ever written.
+unsafe impl Send for HostFuncData {}
+// SAFETY: as above.
+unsafe impl Sync for HostFuncData {}
 
 /// The part of a store that does not depend on the host's data.
 #[repr(C)]
@@ -107,9 +124,16 @@ pub(crate) struct StoreOpaque {
     pub(crate) tags: Arena<TagData>,
     pub(crate) host_funcs: Arena<HostFuncData>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
-    pub(crate) stack: Option<ValueStack>,
-    /// Where compiled code runs, once it has.
-    pub(crate) native_stack: Option<NativeStack>,
+    /// What instances refer to that was made before the store.
+    prepared: SmallVec<[Arc<Prepared>; 1]>,
+    /// Where guest code runs, while a call is going on.
+    pub(crate) stacks: Option<Box<Stacks>>,
+    /// Those that the fields below and in `vm` speak of, 0 at first.
+    pub(crate) stacks_id: u64,
+    /// The first slot.
+    pub(crate) stack_base: *mut Slot,
+    /// The argument area that all contexts know.
+    pub(crate) args: *mut u8,
     /// Native stack pointer at the outermost call into the guest, or 0.
     pub(crate) native_base: usize,
 }
@@ -143,7 +167,7 @@ impl StoreOpaque {
                 exceptions: Default::default(),
                 site: None,
                 trace: Default::default(),
-                guarded: Vec::new(),
+                guarded: SmallVec::new(),
                 limits: StoreLimits::default(),
             },
             id: StoreId(NEXT.fetch_add(1, Ordering::Relaxed)),
@@ -156,19 +180,19 @@ impl StoreOpaque {
             tags: Arena::new(),
             host_funcs: Arena::new(),
             externs: Vec::new(),
-            stack: None,
-            native_stack: None,
+            prepared: SmallVec::new(),
+            stacks: None,
+            stacks_id: 0,
+            stack_base: std::ptr::null_mut(),
+            args: std::ptr::null_mut(),
             native_base: 0,
         }
     }
 
-    /// Gives the stacks to the next store.
-    fn release(&mut self) {
-        if let Some(stack) = self.stack.take() {
-            self.engine.pool().put_stack(stack);
-        }
-        if let Some(stack) = self.native_stack.take() {
-            self.engine.pool().put_native_stack(stack);
+    /// Keeps what was made before the store as long as it.
+    pub(crate) fn keep(&mut self, prepared: &Arc<Prepared>) {
+        if !self.prepared.iter().any(|p| Arc::ptr_eq(p, prepared)) {
+            self.prepared.push(prepared.clone());
         }
     }
 
@@ -177,34 +201,20 @@ impl StoreOpaque {
         if self.id == id { Ok(()) } else { Err(Error::api("a handle was used with a store it does not belong to")) }
     }
 
-    /// Makes a global, zero at first, with its value beside its type.
-    pub(crate) fn add_global(&mut self, ty: GlobalType) -> NonNull<GlobalData> {
-        let g = self.globals.push(GlobalData { at: std::ptr::null_mut(), ty, own: VmGlobal::default() });
-        // SAFETY: the global was just made; arenas do not move what they own.
-        unsafe { (*g.as_ptr()).at = &raw mut (*g.as_ptr()).own };
-        g
+    /// Refuses modules of other engines: canonical types mean something else there.
+    pub(crate) fn check_engine(&self, engine: &Engine) -> Result<()> {
+        match Engine::same(&self.engine, engine) {
+            true => Ok(()),
+            false => Err(Error::api("module and store belong to different engines")),
+        }
     }
 
-    /// Makes a reference to a host function; the store keeps the function alive.
-    pub(crate) fn add_host_func(
-        &mut self,
-        host: Arc<HostFunc>,
-        type_id: TypeId,
-        params: u32,
-        results: u32,
-    ) -> NonNull<VmFuncRef> {
-        let func_ref = VmFuncRef {
-            cell: std::ptr::null(),
-            context: std::ptr::null_mut(),
-            host: Arc::as_ptr(&host),
-            type_id: type_id.0,
-            func_index: u32::MAX,
-            param_slots: params,
-            result_slots: results,
-            native: std::ptr::null(),
-        };
-        // `func_ref` is the first field of a `repr(C)` structure.
-        self.host_funcs.push(HostFuncData { func_ref, _host: host }).cast()
+    /// Makes a global, zero at first, with its value beside its type.
+    pub(crate) fn add_global(&mut self, ty: GlobalType) -> NonNull<GlobalData> {
+        let g = self.globals.push(GlobalData::new(ty));
+        // SAFETY: the global was just made; arenas do not move what they own.
+        unsafe { (*g.as_ptr()).settle() };
+        g
     }
 
     pub(crate) fn add_memory(&mut self, memory: LinearMemory) -> Result<NonNull<LinearMemory>> {
@@ -307,9 +317,9 @@ impl<T: 'static> Store<T> {
         // SAFETY: `inner` came from `Box::leak`; `self` is forgotten, so it is freed once.
         let inner = unsafe { Box::from_raw(self.inner.as_ptr()) };
         std::mem::forget(self);
-        let StoreInner { mut opaque, data } = *inner;
-        opaque.release();
+        let StoreInner { opaque, data } = *inner;
         drop(opaque);
+        stacks::trim();
         data
     }
 
@@ -360,8 +370,8 @@ impl<T: 'static> Store<T> {
 impl<T: 'static> Drop for Store<T> {
     fn drop(&mut self) {
         // SAFETY: `inner` came from `Box::leak` and is freed once.
-        let mut inner = unsafe { Box::from_raw(self.inner.as_ptr()) };
-        inner.opaque.release();
+        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+        stacks::trim();
     }
 }
 

@@ -382,11 +382,10 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         let store = ctx.as_context_mut().0.opaque_mut();
         store.check(self.func.store)?;
         params.belongs(&StoreOpaqueRef(store))?;
-        // SAFETY: the types were checked when this value was made, the store just now; the results lie at the
-        // answered address until the next call.
+        // SAFETY: the types were checked when this value was made, the store just now.
         unsafe {
-            let at = invoke(store, self.func.ptr, |at| params.store(at))?;
-            Ok(R::load(at, &StoreOpaqueRef(store)))
+            let read = |at: *const Slot, store: &StoreOpaque| R::load(at, &StoreOpaqueRef(store));
+            invoke(store, self.func.ptr, |at| params.store(at), read)
         }
     }
 }

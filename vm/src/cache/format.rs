@@ -16,6 +16,7 @@
 
 use super::key::{Digest, Target, build, digest};
 use crate::native::arrange::Adapter;
+use crate::runtime::image::Run;
 use crate::sys::MappedFile;
 use jit::CpuFeatures;
 use jit::frontend::ModuleFacts;
@@ -89,17 +90,6 @@ impl Head {
     }
 }
 
-/// A stretch of the memory image.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Run {
-    /// Offset in the memory, a multiple of [`PAGE`].
-    pub(crate) memory: u64,
-    /// Offset in the section, likewise.
-    pub(crate) at: u64,
-    /// Length, likewise.
-    pub(crate) len: u64,
-}
-
 /// A recursion group of types: the id of its first member, and the members.
 pub(crate) type Group = (u32, Vec<SubType>);
 
@@ -114,7 +104,7 @@ pub(crate) struct Meta {
     pub(crate) facts: Option<ModuleFacts>,
     pub(crate) adapters: Vec<(Adapter, u32)>,
     pub(crate) stubs: Vec<(u32, u32)>,
-    /// The memory image, if there is one.
+    /// The parts of the memory image, if there is one, with offsets in its section.
     pub(crate) image: Option<Vec<Run>>,
 }
 

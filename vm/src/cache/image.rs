@@ -5,27 +5,39 @@
 use super::format::{CodeFile, Meta, Section, word};
 use crate::native::arrange::{Adapter, Arrangement};
 use crate::native::registry::Placed;
+use crate::runtime::image::{MemoryImage, Run};
 use crate::sys::CodeMemory;
 use std::io;
+use std::sync::Arc;
 
 /// The code in a file.
 pub(crate) struct CodeImage {
     file: CodeFile,
     adapters: Vec<(Adapter, u32)>,
     stubs: Vec<(u32, u32)>,
+    runs: Option<Vec<Run>>,
 }
 
 impl CodeImage {
     pub(crate) fn new(file: CodeFile, meta: &mut Meta) -> CodeImage {
         let (adapters, stubs) = (std::mem::take(&mut meta.adapters), std::mem::take(&mut meta.stubs));
-        CodeImage { file, adapters, stubs }
+        CodeImage { file, adapters, stubs, runs: meta.image.take() }
     }
 
     pub(crate) fn file(&self) -> &CodeFile {
         &self.file
     }
 
-    /// Whether there is any.
+    /// The memory image in the file.
+    pub(crate) fn memory(&self) -> Option<MemoryImage> {
+        let section = self.file.head.range(Section::Image);
+        let moved = |r: &Run| Run { offset: r.offset + section.start as u64, ..*r };
+        let runs: Vec<Run> = self.runs.as_ref()?.iter().map(moved).collect();
+        let file = self.file.map().file().try_clone().ok()?;
+        MemoryImage::from_file(Arc::new(file.into()), runs).ok()
+    }
+
+    /// Whether there is any code.
     pub(crate) fn has_code(&self) -> bool {
         self.file.head.compiled > 0
     }

@@ -290,8 +290,17 @@ fn fits(file: &CodeFile, meta: &Meta) -> bool {
         && funcs.len() == bodies * 4
         && funcs.chunks_exact(4).all(|b| (super::format::word(b, 0) as usize) <= code)
         && file.section(Section::Pieces).len().is_multiple_of(8)
+        && image_fits(file, meta)
         && meta.module.bodies.iter().all(|b| b.start <= b.end && b.end as usize <= wasm)
         && meta.module.data.iter().all(|d| d.range.start <= d.range.end && d.range.end <= wasm)
+}
+
+/// Whether the memory image lies within its section and within the memory.
+fn image_fits(file: &CodeFile, meta: &Meta) -> bool {
+    let section = file.head.range(Section::Image).len() as u64;
+    let memory = meta.module.memories.first().map_or(0, |m| m.min.saturating_mul(64 << 10));
+    let fits = |at: u64, len: usize, size: u64| at.checked_add(len as u64).is_some_and(|end| end <= size);
+    meta.image.iter().flatten().all(|r| fits(r.offset, r.len, section) && fits(r.at as u64, r.len, memory))
 }
 
 /// Whether instances of a module have a guarded memory 0, if all goes well.

@@ -5,7 +5,7 @@
 
 use super::Cache;
 use super::directory::{Directory, Identity, NO_ENTRY, Reference, seal, settle};
-use super::format::{self, CodeFile, Contents, Group, Meta, PAGE, Run};
+use super::format::{self, CodeFile, Contents, Group, Meta};
 use super::key::{Digest, digest};
 use super::open::keeps_code;
 use super::sign::Key;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::module::{Module, ModuleInner};
 use crate::native::arrange::{Adapter, Arrangement, Compiled};
 use crate::native::code::MAX_SIZE;
+use crate::runtime::image::{self, Run};
 use crate::sys::MappedFile;
 use crate::tier::eager;
 use std::collections::{BTreeMap, HashSet};
@@ -22,7 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wasm::{ConstOp, DataMode, ExternKind};
 
 /// A module that took longer than this to read is kept even if nothing of it was compiled.
 const SLOW: Duration = Duration::from_millis(2);
@@ -31,8 +31,6 @@ const GROWTH: u64 = 16;
 /// When a program that goes on running is looked at first, and how much longer each time after that.
 const FIRST: Duration = Duration::from_secs(2);
 const LATER: u32 = 4;
-/// Smallest memory image: less is copied faster than mapped.
-const MIN_IMAGE: usize = 4;
 
 /// What of a module has been saved.
 #[derive(Default)]
@@ -280,54 +278,17 @@ fn groups(inner: &ModuleInner) -> Option<Vec<Group>> {
     Some(groups)
 }
 
-/// Memory 0 after its active segments, as pages with where they belong; `None` if that depends on anything, or is little.
+/// Memory 0 after its active segments, if it has an image.
 fn memory_image(inner: &ModuleInner) -> Option<(Vec<Run>, Vec<u8>)> {
-    let raw = &inner.raw;
-    let ty = raw.memories.first().filter(|m| !m.shared && m.page_size_log2 == 16)?;
-    if raw.imported[ExternKind::Memory as usize] > 0 {
-        return None;
-    }
-    let size = ty.min.checked_mul(1 << 16)?;
-    let mut pages: BTreeMap<u64, Box<[u8]>> = BTreeMap::new();
-    for segment in &raw.data {
-        let DataMode::Active { memory, offset } = &segment.mode else { continue };
-        if *memory != 0 {
-            // Segments are written in order; one that fails ends that.
-            return None;
-        }
-        let start = match *offset.0 {
-            [ConstOp::I32Const(n)] => u64::from(n as u32),
-            [ConstOp::I64Const(n)] => n as u64,
-            _ => return None,
-        };
-        let mut bytes = &inner.bytes[segment.range.clone()];
-        if start.checked_add(bytes.len() as u64).is_none_or(|end| end > size) {
-            return None;
-        }
-        let mut at = start;
-        while !bytes.is_empty() {
-            let within = (at % PAGE) as usize;
-            let n = bytes.len().min(PAGE as usize - within);
-            let page = pages.entry(at / PAGE).or_insert_with(|| vec![0; PAGE as usize].into());
-            page[within..within + n].copy_from_slice(&bytes[..n]);
-            bytes = &bytes[n..];
-            at += n as u64;
-        }
-    }
-    pages.retain(|_, page| page.iter().any(|&b| b != 0));
-    if pages.len() < MIN_IMAGE {
-        return None;
-    }
-    let (mut runs, mut image): (Vec<Run>, _) = (Vec::new(), Vec::with_capacity(pages.len() << 12));
-    for (page, bytes) in pages {
-        let (memory, at) = (page * PAGE, image.len() as u64);
-        image.extend_from_slice(&bytes);
-        match runs.last_mut().filter(|r| r.memory + r.len == memory) {
-            Some(run) => run.len += PAGE,
-            None => runs.push(Run { memory, at, len: PAGE }),
-        }
-    }
-    Some((runs, image))
+    let contents = image::Contents::of_module(&inner.raw, &inner.bytes)?;
+    let mut bytes = vec![0; usize::try_from(contents.len()).ok()?];
+    let put = |at: u64, data: &[u8]| {
+        let at = at as usize;
+        bytes[at..at + data.len()].copy_from_slice(data);
+        Ok(())
+    };
+    contents.put(put).ok()?;
+    Some((contents.runs, bytes))
 }
 
 fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Ahead> {

@@ -5,10 +5,10 @@
 use super::backtrace;
 use super::dispatch::{S, run};
 use super::exec::call::stubs;
-use super::stack::ValueStack;
 use crate::error::{Error, Result};
 use crate::native::trap::note_fault;
 use crate::runtime::context::{Slot, TrapSite, Unwind, VmFuncRef, VmStore};
+use crate::runtime::stacks::{self, Stacks};
 use crate::store::StoreOpaque;
 use crate::sys::{Guarded, Outcome, ensure_signal_stack, guarded_call};
 use crate::trap::{Trap, TrapKind};
@@ -19,74 +19,87 @@ use std::time::Instant;
 /// Bytes of native stack that nested calls between host and guest may use.
 const NATIVE_STACK: usize = 512 << 10;
 
-/// Calls a function of the store; `write` puts the arguments at the address it is given. Answers where the results lie
-/// until the next call.
+/// Calls a function of the store; `write` puts the arguments at the address it is given, `read` takes the results from
+/// there before the stack goes back.
 ///
 /// # Safety
 /// The function must belong to the store, and `write` fill exactly the slots of its parameters.
-pub(crate) unsafe fn invoke(
+pub(crate) unsafe fn invoke<R>(
     store: &mut StoreOpaque,
     func: NonNull<VmFuncRef>,
     write: impl FnOnce(*mut Slot),
-) -> Result<*const Slot> {
+    read: impl FnOnce(*const Slot, &StoreOpaque) -> R,
+) -> Result<R> {
     let store: *mut StoreOpaque = store;
     // SAFETY: the caller's contract; the store is only used through the raw pointer from here on, because host
     // functions reach it as well.
     unsafe {
         let f = func.as_ref();
-        let base = frame_base(&mut *store)?;
+        // What is restored on every way out, panics of host functions included.
+        let _running = Running::enter(store)?;
+        let base = frame_base(&*store);
         let slots = f.param_slots.max(f.result_slots) as usize;
         if base.wrapping_add(slots) > (*store).vm.stack_limit {
             return Err(TrapKind::CallStackExhausted.into());
         }
         write(base);
-        // What is restored on every way out, panics of host functions included.
-        let _native = NativeBase::enter(store)?;
         if let Some(host) = f.host.as_ref() {
             // From host to host: no instance called.
             let _top = HostTop::set(&raw mut (*store).vm, base.add(slots));
-            return (host.call)(std::ptr::null_mut(), &raw mut (*store).vm, base).map(|()| base.cast_const());
+            (host.call)(std::ptr::null_mut(), &raw mut (*store).vm, base)?;
+        } else {
+            call_guest(store, f, base)?;
         }
-        call_guest(store, f, base).map(|()| base.cast_const())
+        Ok(read(base, &*store))
     }
 }
 
-/// Keeps the store's record of where the outermost call's native stack begins.
-struct NativeBase {
+/// A call that is going on. The outermost one has stacks for the store, and notes where its own native stack begins.
+struct Running {
     store: *mut StoreOpaque,
     outermost: bool,
 }
 
-impl NativeBase {
+impl Running {
     /// Refuses to nest calls so deeply that the native stack could overflow.
+    ///
+    /// # Errors
+    /// As said, or when there is no memory for a stack.
     ///
     /// # Safety
     /// The store must outlive the value, and be used through raw pointers only meanwhile.
-    unsafe fn enter(store: *mut StoreOpaque) -> Result<NativeBase> {
+    #[inline(always)]
+    unsafe fn enter(store: *mut StoreOpaque) -> Result<Running> {
         let marker = 0u8;
         let here = &raw const marker as usize;
         // SAFETY: the caller's contract.
-        let (base, vm) = unsafe { (&mut (*store).native_base, &(*store).vm) };
-        let outermost = *base == 0;
+        let outermost = unsafe { (*store).native_base == 0 };
+        if outermost {
+            // SAFETY: as above.
+            unsafe {
+                (*store).take_stacks()?;
+                (*store).native_base = here;
+            }
+        }
+        let running = Running { store, outermost };
+        // SAFETY: as above.
+        let (base, vm) = unsafe { ((*store).native_base, &(*store).vm) };
         let exhausted = match vm.native_top.wrapping_sub(here) < vm.native_size {
             true => here < vm.native_limit,
-            false => !outermost && base.abs_diff(here) > NATIVE_STACK,
+            false => base.abs_diff(here) > NATIVE_STACK,
         };
-        if exhausted {
-            return Err(TrapKind::CallStackExhausted.into());
-        }
-        if outermost {
-            *base = here;
-        }
-        Ok(NativeBase { store, outermost })
+        if exhausted { Err(TrapKind::CallStackExhausted.into()) } else { Ok(running) }
     }
 }
 
-impl Drop for NativeBase {
+impl Drop for Running {
     fn drop(&mut self) {
         if self.outermost {
             // SAFETY: `enter`'s contract.
-            unsafe { (*self.store).native_base = 0 };
+            unsafe {
+                (*self.store).native_base = 0;
+                (*self.store).put_stacks();
+            }
         }
     }
 }
@@ -115,17 +128,46 @@ impl Drop for HostTop {
 }
 
 /// Where a new frame can begin: behind everything of the guest calls that are going on.
-fn frame_base(store: &mut StoreOpaque) -> Result<*mut Slot> {
-    if store.stack.is_none() {
-        let stack = match store.engine.pool().take_stack() {
-            Some(s) => s,
-            None => ValueStack::new(store.engine.config().max_stack)?,
-        };
-        store.vm.stack_limit = stack.limit();
-        store.stack = Some(stack);
+fn frame_base(store: &StoreOpaque) -> *mut Slot {
+    if store.vm.host_top.is_null() { store.stack_base } else { store.vm.host_top }
+}
+
+impl StoreOpaque {
+    /// Gets stacks for an outermost call; mostly they are those of the last one.
+    #[inline(always)]
+    fn take_stacks(&mut self) -> Result<()> {
+        self.stacks = Some(match stacks::current() {
+            Some(stacks) if stacks.id == self.stacks_id => stacks,
+            others => self.take_others(others)?,
+        });
+        Ok(())
     }
-    let base = store.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::base);
-    Ok(if store.vm.host_top.is_null() { base } else { store.vm.host_top })
+
+    #[inline(never)]
+    fn take_others(&mut self, kept: Option<Box<Stacks>>) -> Result<Box<Stacks>> {
+        let stacks = stacks::fitting(self.engine.pool(), self.engine.config().max_stack, kept)?;
+        self.adopt(&stacks);
+        Ok(stacks)
+    }
+
+    /// Notes where stacks lie that are not those of the last call.
+    fn adopt(&mut self, stacks: &Stacks) {
+        self.stacks_id = stacks.id;
+        self.stack_base = stacks.value.base();
+        self.vm.stack_limit = stacks.value.limit();
+        match &stacks.native {
+            Some(native) => self.adopt_native(native),
+            None => (self.vm.native_top, self.vm.native_size) = (0, 0),
+        }
+    }
+
+    /// Gives the stacks back: nothing of the guest runs any more.
+    #[inline(always)]
+    fn put_stacks(&mut self) {
+        if let Some(stacks) = self.stacks.take() {
+            stacks::put(self.engine.pool(), stacks);
+        }
+    }
 }
 
 /// Whether a fault's address lies in a memory of the store whose guest code runs.

@@ -33,6 +33,10 @@ impl ValueStack {
         let mapping = mapping.map_err(|e| Error::limit(format!("cannot map a guest stack of {bytes} bytes: {e}")))?;
         Ok(ValueStack { mapping })
     }
+    /// Whether frames have been beyond what stays mapped, as far as a look at some places can tell.
+    pub(crate) fn was_deep(&self) -> bool {
+        self.mapping.is_touched(KEPT)
+    }
     /// Gives back what deep recursion has touched.
     pub(crate) fn trim(&mut self) -> std::io::Result<()> {
         self.mapping.discard(KEPT)

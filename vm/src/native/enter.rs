@@ -4,6 +4,7 @@
 //! Out: the run goes on in the caller with the results in slot 0 and on, or as after a trap or throw in the callee.
 //! Invariant: the frame's return address is in its slot while compiled code runs, for backtraces and exceptions.
 
+use super::stack::NativeStack;
 use crate::interp::code::Inst;
 use crate::interp::dispatch::{S, finish, handler};
 use crate::interp::exec::call::{load_result, stubs};
@@ -143,7 +144,8 @@ unsafe fn returns_to(ctx: *mut VmContext, stub: *const Inst) -> bool {
     unsafe { (&mut (*(*ctx).store).cross_calls).pop_if(|c| c.return_ip == stub as usize).is_some() }
 }
 
-/// Gets the store ready for compiled code, at its first transition; false with the reason in the store.
+/// Gets the store ready for compiled code, at the first transition with stacks that know none; false with the reason in
+/// the store.
 #[cold]
 #[inline(never)]
 unsafe fn prepare(store: *mut VmStore) -> bool {
@@ -159,22 +161,26 @@ unsafe fn prepare(store: *mut VmStore) -> bool {
 }
 
 impl StoreOpaque {
-    /// Maps the native stack, and lets everybody know.
+    /// Sees to it that there is a native stack.
     fn prepare_native(&mut self) -> crate::Result<()> {
         ensure_signal_stack().map_err(|e| crate::Error::limit(format!("cannot have a signal stack: {e}")))?;
-        let stack = match self.engine.pool().take_native_stack() {
-            Some(stack) => stack,
-            None => super::stack::NativeStack::new(self.engine.config().max_stack)?,
-        };
+        // Guest code runs, so there are stacks.
+        let Some(mut stacks) = self.stacks.take() else { return Err(crate::Error::api("no call is going on")) };
+        let made = stacks.native().map(|native| self.adopt_native(native));
+        self.stacks = Some(stacks);
+        made
+    }
+
+    /// Lets everybody know the native stack.
+    pub(crate) fn adopt_native(&mut self, stack: &NativeStack) {
         self.vm.native_top = stack.top();
         self.vm.native_size = stack.size();
         self.vm.native_limit = stack.limit();
         self.vm.emergency_top = stack.emergency_top();
+        self.args = stack.args();
         for instance in self.instances.iter() {
             // SAFETY: instances live as long as the store; only this field is written.
-            unsafe { (*instance.as_ptr()).context.args = stack.args() };
+            unsafe { (*instance.as_ptr()).context.args = self.args };
         }
-        self.native_stack = Some(stack);
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The stack on which compiled code runs, one per store, and what lies beside it.
+//! The stack on which compiled code of a store runs, and what lies beside it.
 //!
 //! ```text
 //!   | guard | headroom for the runtime and the host | usable … | guard | emergency stack | argument area |
@@ -10,7 +10,7 @@
 //! emergency stack: the frames below stay as they are. Parts are whole pages; none costs memory before it is touched.
 
 use crate::error::{Error, Result};
-use crate::sys::Mapping;
+use crate::sys::{Mapping, page_size};
 use jit::abi::{ARG_AREA_SIZE, MAX_UNCHECKED_FRAME};
 
 /// More than the largest frame that is entered without a check.
@@ -69,6 +69,10 @@ impl NativeStack {
     /// The argument area.
     pub(crate) fn args(&self) -> *mut u8 {
         self.emergency_top() as *mut u8
+    }
+    /// Whether frames have been below what stays mapped, as far as a look at some places can tell.
+    pub(crate) fn was_deep(&self) -> bool {
+        self.mapping.is_touched(GUARD + self.size() - KEPT - page_size())
     }
     /// Gives back what deep recursion has touched.
     pub(crate) fn trim(&mut self) -> std::io::Result<()> {

@@ -93,7 +93,7 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
 fn cause(store: &StoreOpaque, code: &Placed, at: u32) -> Option<(TrapCode, Option<u32>)> {
     let fault = &store.vm.fault;
     let memory = matches!(fault.signal, libc::SIGSEGV | libc::SIGBUS);
-    if memory && store.native_stack.as_ref().is_some_and(|s| s.is_guard(fault.address)) {
+    if memory && store.stacks.as_ref().and_then(|s| s.native.as_ref()).is_some_and(|s| s.is_guard(fault.address)) {
         return Some((TrapCode::CallStackExhausted, code.near(at)));
     }
     let (trap, wasm) = code.trap(at)?;

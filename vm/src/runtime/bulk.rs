@@ -3,6 +3,7 @@
 //! All check their whole range before they write anything.
 
 use crate::instance::{InstanceData, segment_slots};
+use crate::module::Module;
 use crate::runtime::memory::LinearMemory;
 use crate::trap::TrapKind;
 use std::ptr;
@@ -55,8 +56,22 @@ pub(crate) fn memory_init(d: &mut InstanceData, memory: u32, segment: u32, dst: 
 }
 
 pub(crate) fn table_init(d: &mut InstanceData, table: u32, segment: u32, dst: u64, src: u64, len: u64) -> Trapping {
+    let module = d.module.clone();
+    table_init_from(d, &module, table, segment, dst, src, len)
+}
+
+/// The same when the caller has the instance's module at hand: counting its uses is dear where many threads do so.
+pub(crate) fn table_init_from(
+    d: &mut InstanceData,
+    module: &Module,
+    table: u32,
+    segment: u32,
+    dst: u64,
+    src: u64,
+    len: u64,
+) -> Trapping {
     let oob = TrapKind::TableOutOfBounds;
-    let items = d.module.inner.raw.elems[segment as usize].items.len() as u64;
+    let items = module.inner.raw.elems[segment as usize].items.len() as u64;
     let available = if d.dropped_elems[segment as usize] { 0 } else { items };
     let end = src.checked_add(len).filter(|&e| e <= available).ok_or(oob)?;
     let t = d.table(table);
@@ -67,7 +82,7 @@ pub(crate) fn table_init(d: &mut InstanceData, table: u32, segment: u32, dst: u6
         unsafe { *(*t).vm.base.add(to.start + i) = slot }
     };
     // Evaluation fails only for what this version cannot run at all.
-    segment_slots(d, segment, src as usize..end as usize, put).map_err(|_| TrapKind::UnsupportedInstruction)
+    segment_slots(d, module, segment, src as usize..end as usize, put).map_err(|_| TrapKind::UnsupportedInstruction)
 }
 
 pub(crate) fn table_copy(d: &mut InstanceData, to: u32, from: u32, dst: u64, src: u64, len: u64) -> Trapping {

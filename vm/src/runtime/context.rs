@@ -8,6 +8,7 @@ use super::table::TableData;
 use crate::error::Error;
 use crate::interp::code::CodeCell;
 use crate::trap::TrapKind;
+use smallvec::SmallVec;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -214,7 +215,7 @@ pub(crate) struct VmStore {
     /// The frames that have been left so far because of `unwind`.
     pub(crate) trace: crate::interp::backtrace::Trace,
     /// Memories whose guard pages guest code of this store may hit.
-    pub(crate) guarded: Vec<*const LinearMemory>,
+    pub(crate) guarded: SmallVec<[*const LinearMemory; 1]>,
     pub(crate) limits: crate::store::StoreLimits,
 }
 

@@ -12,8 +12,9 @@
 //! with the length, and the base may move when it grows (never for shared memories: they reserve their maximum).
 
 use super::context::VmMemory;
+use super::image::MemoryImage;
 use super::parking::ParkingLot;
-use super::pool::Pool;
+use super::pool::{Pool, Reservation};
 use crate::config::MemoryMode;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -36,12 +37,14 @@ pub(crate) struct LinearMemory {
     pub(crate) guarded: bool,
     /// Greatest length in bytes, from the type.
     max_bytes: u64,
-    mapping: Mutex<Mapping>,
+    reservation: Mutex<Reservation>,
+    /// What it held at first, if that was not zeros; keeps alive what the reservation only remembers.
+    image: Option<Arc<MemoryImage>>,
     pool: Arc<Pool>,
     pub(crate) parking: ParkingLot,
 }
 
-// SAFETY: the raw base pointer belongs to `mapping`; growth is serialised by its lock, and `len` is atomic. Contents
+// SAFETY: the raw base pointer belongs to `reservation`; growth is serialised by its lock, and `len` is atomic. Contents
 // are guest memory, for whose races the specification answers; host access goes through a store's borrow.
 unsafe impl Send for LinearMemory {}
 // SAFETY: as above.
@@ -53,35 +56,59 @@ impl LinearMemory {
         !ty.is64 && ty.page_size_log2 == 16
     }
 
-    /// Creates a memory of its initial size.
+    /// Creates a memory of its initial size, with the image in it if it can be mapped: `has_image` tells.
     ///
     /// # Errors
     /// When the initial size cannot be had.
-    pub(crate) fn new(ty: MemoryType, engine: &Engine) -> Result<LinearMemory> {
+    pub(crate) fn new(ty: MemoryType, engine: &Engine, image: Option<&Arc<MemoryImage>>) -> Result<LinearMemory> {
         let mode = engine.config().memory_mode;
         let page = 1u64 << ty.page_size_log2;
         let min = ty.min.checked_mul(page).filter(|&n| n <= MAX_BYTES).ok_or_else(|| too_large(ty.min))?;
         let max_pages = ty.max.unwrap_or(u64::MAX).min(ty.absolute_max_pages());
         let max_bytes = max_pages.saturating_mul(page).min(MAX_BYTES);
         let guard = mode == MemoryMode::Auto && Self::can_guard(&ty) && guards_available();
-        let pooled = || engine.pool().take_reservation();
-        let reserved = if guard { pooled().or_else(|| Mapping::reserve(GUARDED_RESERVATION).ok()) } else { None };
+        let image = image.filter(|i| guard && i.hull().end as u64 <= min);
+        let mut reserved = None;
+        if guard {
+            let with_image = image.and_then(|i| Some((guarded(engine, min as usize, Some(i))?, Some(i.clone()))));
+            reserved = with_image.or_else(|| Some((guarded(engine, min as usize, None)?, None)));
+        }
         let guarded = reserved.is_some();
-        let mut mapping = match reserved {
-            Some(m) => m,
-            None if ty.shared => Mapping::reserve(max_bytes as usize).map_err(|e| cannot_map(max_bytes, &e))?,
-            None => Mapping::reserve(min as usize).map_err(|e| cannot_map(min, &e))?,
+        let (reservation, image) = match reserved {
+            Some(r) => r,
+            None => {
+                let bytes = if ty.shared { max_bytes } else { min };
+                let mut mapping = Mapping::reserve(bytes as usize).map_err(|e| cannot_map(bytes, &e))?;
+                mapping.set_accessible(min as usize).map_err(|e| cannot_map(min, &e))?;
+                (Reservation::new(mapping), None)
+            }
         };
-        mapping.set_accessible(min as usize).map_err(|e| cannot_map(min, &e))?;
         Ok(LinearMemory {
-            vm: VmMemory { base: mapping.base(), len: AtomicUsize::new(min as usize) },
+            vm: VmMemory { base: reservation.mapping.base(), len: AtomicUsize::new(min as usize) },
             ty,
             guarded,
             max_bytes,
-            mapping: Mutex::new(mapping),
+            reservation: Mutex::new(reservation),
+            image,
             pool: engine.pool().clone(),
             parking: ParkingLot::default(),
         })
+    }
+
+    /// Whether active data segments are there already.
+    pub(crate) fn has_image(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// Lets the memory read as zeros, as it does before its first segment.
+    ///
+    /// # Safety
+    /// The memory must be as it was made, and nobody else use it.
+    pub(crate) unsafe fn erase_image(&self) {
+        if let Some(image) = &self.image {
+            // SAFETY: the image is in this memory; the caller's contract.
+            unsafe { image.erase(self.vm.base) };
+        }
     }
 
     /// Present size in pages.
@@ -101,7 +128,8 @@ impl LinearMemory {
     pub(crate) unsafe fn grow(this: *mut LinearMemory, delta: u64, limit: Option<u64>) -> Option<u64> {
         // SAFETY: the caller's contract; only `vm.base` is written, and not for shared memories.
         unsafe {
-            let mut mapping = (*this).mapping.lock().unwrap_or_else(|e| e.into_inner());
+            let mut reservation = (*this).reservation.lock().unwrap_or_else(|e| e.into_inner());
+            let mapping = &mut reservation.mapping;
             let old = (*this).vm.len();
             let shift = (*this).ty.page_size_log2;
             let old_pages = (old >> shift) as u64;
@@ -132,10 +160,24 @@ impl LinearMemory {
 impl Drop for LinearMemory {
     fn drop(&mut self) {
         if self.guarded {
-            let mapping = self.mapping.get_mut().unwrap_or_else(|e| e.into_inner());
-            self.pool.put_reservation(std::mem::replace(mapping, Mapping::empty()));
+            let reservation = self.reservation.get_mut().unwrap_or_else(|e| e.into_inner());
+            self.pool.put_reservation(std::mem::replace(reservation, Reservation::new(Mapping::empty())));
         }
     }
+}
+
+/// A reservation with room for everything that an access can reach; `None` when the system refuses.
+fn guarded(engine: &Engine, bytes: usize, image: Option<&Arc<MemoryImage>>) -> Option<Reservation> {
+    let pool = engine.pool();
+    let mut reservation = match pool.take_reservation(image) {
+        Some(r) => r,
+        None => Reservation::new(Mapping::reserve(GUARDED_RESERVATION).ok()?),
+    };
+    if let Some(image) = image {
+        image.kept_in(pool);
+    }
+    reservation.prepare(bytes, image).ok()?;
+    Some(reservation)
 }
 
 fn too_large(pages: u64) -> Error {

@@ -4,7 +4,9 @@
 pub(crate) mod bulk;
 pub(crate) mod context;
 pub(crate) mod exception;
+pub(crate) mod image;
 pub(crate) mod memory;
 pub(crate) mod parking;
 pub(crate) mod pool;
+pub(crate) mod stacks;
 pub(crate) mod table;

@@ -1,16 +1,26 @@
 //! Address space: reserved, made accessible piece by piece, given back when dropped.
 //!
 //! Invariant: a [`Mapping`] owns its whole range; the first `accessible` bytes can be read and written, the
-//! rest faults.
+//! rest faults. It is private: parts that were mapped from a file keep what is written to them to themselves.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The size of a page of the host in bytes.
 pub(crate) fn page_size() -> usize {
-    // SAFETY: sysconf has no preconditions.
-    let n = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(n).unwrap_or(4096)
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
+    match SIZE.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: sysconf has no preconditions.
+            let n = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let n = usize::try_from(n).unwrap_or(4096);
+            SIZE.store(n, Ordering::Relaxed);
+            n
+        }
+        n => n,
+    }
 }
 
 fn round_up(n: usize) -> Option<usize> {
@@ -18,7 +28,7 @@ fn round_up(n: usize) -> Option<usize> {
     Some(n.checked_add(page - 1)? & !(page - 1))
 }
 
-/// An owned, anonymous, private range of address space.
+/// An owned, private range of address space, anonymous but for what was mapped into it.
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     reserved: usize,
@@ -117,6 +127,22 @@ impl Mapping {
         if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// Whether something other than zeros lies in one of a few places of the page at `at`, in the accessible part.
+    pub(crate) fn is_touched(&self, at: usize) -> bool {
+        const PLACES: usize = 8;
+        const WORDS: usize = 8;
+        let step = page_size() / PLACES;
+        if !at.is_multiple_of(align_of::<u64>()) || at.checked_add(page_size()).is_none_or(|end| end > self.accessible)
+        {
+            return false;
+        }
+        (0..PLACES).any(|place| {
+            // SAFETY: the words lie in the page, which is accessible and used by nobody else now.
+            let words = unsafe { &*self.base.as_ptr().add(at + place * step).cast::<[u64; WORDS]>() };
+            words.iter().any(|&w| w != 0)
+        })
+    }
+
     /// As `discard`, for a range of whole pages in the accessible part.
     pub(crate) fn discard_range(&mut self, at: usize, len: usize) -> io::Result<()> {
         if at.checked_add(len).is_none_or(|end| end > self.accessible) {
@@ -135,6 +161,34 @@ impl Mapping {
         // SAFETY: the range lies within this mapping, which nobody else uses now.
         let rc = unsafe { libc::mprotect(self.base.as_ptr().add(at).cast(), len, libc::PROT_NONE) };
         if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Bytes that can be read and written.
+    pub(crate) fn accessible(&self) -> usize {
+        self.accessible
+    }
+
+    /// Lets a range of whole pages in the accessible part begin as that part of a file, instead of as zeros.
+    pub(crate) fn map_file(&mut self, at: usize, len: usize, file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+        self.map_over(at, len, libc::MAP_PRIVATE, file.as_raw_fd(), offset)
+    }
+
+    /// Lets a range of whole pages in the accessible part be zeros, whatever was mapped there.
+    pub(crate) fn map_zeros(&mut self, at: usize, len: usize) -> io::Result<()> {
+        self.map_over(at, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1, 0)
+    }
+
+    fn map_over(&mut self, at: usize, len: usize, flags: i32, fd: i32, offset: u64) -> io::Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.accessible) {
+            return Err(too_large());
+        }
+        let offset = libc::off_t::try_from(offset).map_err(|_| too_large())?;
+        // SAFETY: the range lies within this mapping, which nobody else uses now; whole pages of it are replaced.
+        let rc = unsafe {
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(self.base.as_ptr().add(at).cast(), len, prot, flags | libc::MAP_FIXED, fd, offset)
+        };
+        if rc == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Grows to `bytes`, all accessible; the range may move, so no pointer into it may be kept across the call.
@@ -162,5 +216,43 @@ impl Drop for Mapping {
             // SAFETY: the range was mapped by `reserve` and is owned by this value.
             unsafe { libc::munmap(self.base.as_ptr().cast(), self.reserved) };
         }
+    }
+}
+
+/// A part of a file, to read.
+pub(crate) struct FileView {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is memory that nobody writes.
+unsafe impl Send for FileView {}
+// SAFETY: as above.
+unsafe impl Sync for FileView {}
+
+impl FileView {
+    /// Maps whole pages of a file.
+    pub(crate) fn new(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<FileView> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| too_large())?;
+        // SAFETY: a mapping at an address of the kernel's choice touches no existing memory.
+        let base =
+            unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), offset) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).ok_or_else(too_large)?;
+        Ok(FileView { base, len })
+    }
+
+    /// The first byte.
+    pub(crate) fn base(&self) -> *const u8 {
+        self.base.as_ptr()
+    }
+}
+
+impl Drop for FileView {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `new` and is owned by this value.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

@@ -5,6 +5,8 @@ mod code;
 mod file;
 mod guard;
 mod map;
+mod memfd;
+mod pagemap;
 pub(crate) mod perf;
 mod transition;
 
@@ -12,7 +14,9 @@ pub(crate) use altstack::ensure as ensure_signal_stack;
 pub(crate) use code::CodeMemory;
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
-pub(crate) use map::Mapping;
+pub(crate) use map::{FileView, Mapping, page_size};
+pub(crate) use memfd::sealed_file;
+pub(crate) use pagemap::written;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{
