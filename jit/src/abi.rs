@@ -14,7 +14,8 @@
 //!
 //! **Who is called.** Every own function has a *native cell*, a pointer to code; compiled calls go through it when the
 //! callee's code is not known. `rax` then holds the cell's address, which is how the adapter behind the cell of an
-//! uncompiled function knows the callee. Imported functions, and references to functions of other instances, are
+//! uncompiled function knows the callee. A call through a reference to a function of the same instance takes the code from the
+//! reference, whose address is in `rax`: code of its own, or what goes through the cell. Imported functions, and references to functions of other instances, are
 //! called through an adapter for their type with the `VmFuncRef` in `rax`.
 //!
 //! **Helpers** are C functions of the runtime, called through `VmContext::helpers`, first argument the context, all

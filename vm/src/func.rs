@@ -90,6 +90,7 @@ impl HostFuncDef {
             param_slots: self.ty.param_slots(),
             result_slots: self.ty.result_slots(),
             native: std::ptr::null(),
+            code: std::ptr::null(),
         };
         HostFuncData { func_ref, _host: self.host.clone() }
     }

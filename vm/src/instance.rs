@@ -129,6 +129,7 @@ impl InstanceData {
         let (raw, plan) = (&module.inner.raw, module.inner.plan());
         let imported = raw.imported_funcs();
         let (cells, native_cells, context) = (context.cells, context.native_cells, &raw mut *context);
+        let call_by_cell = crate::sys::call_by_cell();
         for (i, &func) in funcs.iter().enumerate() {
             let Some(own) = func.checked_sub(imported) else {
                 put(i, spaces.get(FUNCS, func));
@@ -149,6 +150,7 @@ impl InstanceData {
                     result_slots,
                     // SAFETY: there is a native cell for each of them too.
                     native: unsafe { native_cells.add(own as usize) },
+                    code: call_by_cell,
                 };
             }
             put(i, r);

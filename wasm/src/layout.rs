@@ -56,22 +56,24 @@ pub mod store {
 
 /// Offsets into `VmFuncRef`, what a function reference points to.
 pub mod func_ref {
-    /// Pointer to the code cell.
-    pub const CELL: usize = 0;
-    /// Pointer to the callee's context.
-    pub const CONTEXT: usize = 8;
-    /// Host function, or null.
-    pub const HOST: usize = 16;
+    /// Pointer to the callee's context, null for host functions.
+    pub const CONTEXT: usize = 0;
     /// Canonical type id, u32.
-    pub const TYPE_ID: usize = 24;
+    pub const TYPE_ID: usize = 8;
     /// Function index within its module, u32.
-    pub const FUNC_INDEX: usize = 28;
+    pub const FUNC_INDEX: usize = 12;
+    /// Machine code to call with the reference's address in `rax`: the callee's, or what finds it by the native cell.
+    pub const CODE: usize = 16;
+    /// Address of the callee's native cell (a pointer to its machine code), null for host functions.
+    pub const NATIVE: usize = 24;
+    /// Pointer to the code cell.
+    pub const CELL: usize = 32;
+    /// Host function, or null.
+    pub const HOST: usize = 40;
     /// Slots that the callee's parameters take, u32: its return address follows them.
-    pub const PARAM_SLOTS: usize = 32;
-    /// Address of the callee's native cell (a pointer to its machine code); null for host functions, whose `CONTEXT` is null.
-    pub const NATIVE: usize = 40;
+    pub const PARAM_SLOTS: usize = 48;
     /// Size of the structure.
-    pub const SIZE: usize = 48;
+    pub const SIZE: usize = 56;
 }
 
 /// Offsets into `VmMemory`.

@@ -860,10 +860,7 @@ impl Emitter<'_> {
                 self.asm.imm8(0xe8);
                 self.reloc(target);
             }
-            Target::Near => {
-                self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
-                self.group5(2, based(gpr::RAX, 0));
-            }
+            Target::Near => self.group5(2, based(gpr::RAX, func_ref::CODE as i32)),
             Target::Any(ty) => {
                 let (label, back) = (self.label(), self.label());
                 let target = RelocTarget::ReferenceAdapter(ty);
@@ -871,8 +868,7 @@ impl Emitter<'_> {
                 let context = based(gpr::RAX, func_ref::CONTEXT as i32);
                 self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
-                self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
-                self.group5(2, based(gpr::RAX, 0));
+                self.group5(2, based(gpr::RAX, func_ref::CODE as i32));
                 self.returns(i.pos, info.catches);
                 self.bind(back);
                 return;
@@ -910,8 +906,7 @@ impl Emitter<'_> {
             _ => {}
         }
         self.epilogue(true);
-        self.load(gpr::RAX, gpr::RAX, func_ref::NATIVE);
-        self.group5(4, based(gpr::RAX, 0));
+        self.group5(4, based(gpr::RAX, func_ref::CODE as i32));
     }
 
     // ---- sequences

@@ -21,9 +21,10 @@ use std::collections::HashMap;
 use wasm::layout::context;
 use wasm::{FuncType, TypeId};
 
-/// Functions begin at multiples of this, whole cache lines: a small recursive function across two cost a sixth of its speed.
-const ALIGN: usize = 64;
-/// Adapters and stubs do so at multiples of this.
+/// Functions begin at multiples of this, whole cache lines: a small recursive function across two cost a sixth of its speed. Nothing
+/// else does, which is how `sys::call_by_cell` knows them.
+pub(crate) const ALIGN: usize = 64;
+/// Adapters and stubs begin at other multiples of this.
 const ADAPTER_ALIGN: usize = 16;
 
 /// What an adapter does, with the type it does it for.
@@ -49,7 +50,7 @@ pub(crate) struct Arrangement {
     used: usize,
     /// How many there are.
     limit: usize,
-    /// Offsets of the code of own functions; none for 0, where an adapter is.
+    /// Offsets of the code of own functions; none for 0.
     pub(crate) funcs: Vec<u32>,
     pub(crate) stubs: HashMap<u32, u32>,
     pub(crate) adapters: HashMap<Adapter, u32>,
@@ -61,7 +62,8 @@ pub(crate) struct Arrangement {
 impl Arrangement {
     pub(crate) fn new(funcs: usize, limit: usize) -> Arrangement {
         Arrangement {
-            used: 0,
+            // Offset 0 is nobody's.
+            used: ADAPTER_ALIGN,
             limit,
             funcs: vec![0; funcs],
             stubs: HashMap::new(),
@@ -98,7 +100,10 @@ impl Arrangement {
 
     /// Takes room for code.
     fn place(&mut self, len: usize, align: usize) -> Result<usize> {
-        let at = self.used.next_multiple_of(align);
+        let mut at = self.used.next_multiple_of(align);
+        if align < ALIGN && at.is_multiple_of(ALIGN) {
+            at += align;
+        }
         if at + len > self.limit {
             return Err(Error::limit("the module's memory for compiled code is full"));
         }

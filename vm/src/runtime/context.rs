@@ -46,14 +46,16 @@ pub(crate) struct VmContext {
 /// What a function reference points to.
 #[repr(C)]
 pub(crate) struct VmFuncRef {
-    pub(crate) cell: *const CodeCell,
     pub(crate) context: *mut VmContext,
-    pub(crate) host: *const HostFunc,
     pub(crate) type_id: u32,
     pub(crate) func_index: u32,
+    /// What compiled code calls: at first `sys::call_by_cell`, which puts the function's own code here once there is some.
+    pub(crate) code: *const u8,
+    pub(crate) native: *const AtomicPtr<u8>,
+    pub(crate) cell: *const CodeCell,
+    pub(crate) host: *const HostFunc,
     pub(crate) param_slots: u32,
     pub(crate) result_slots: u32,
-    pub(crate) native: *const AtomicPtr<u8>,
 }
 
 /// The value of a global, two slots so that it can hold a v128.
@@ -247,6 +249,7 @@ const _: () = {
     assert!(offset_of!(VmFuncRef, type_id) == layout::func_ref::TYPE_ID);
     assert!(offset_of!(VmFuncRef, func_index) == layout::func_ref::FUNC_INDEX);
     assert!(offset_of!(VmFuncRef, param_slots) == layout::func_ref::PARAM_SLOTS);
+    assert!(offset_of!(VmFuncRef, code) == layout::func_ref::CODE);
     assert!(offset_of!(VmFuncRef, native) == layout::func_ref::NATIVE);
     assert!(size_of::<VmFuncRef>() == layout::func_ref::SIZE);
     assert!(offset_of!(VmMemory, base) == layout::memory::BASE);

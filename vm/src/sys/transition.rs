@@ -21,7 +21,7 @@
 //! `trap` is where the signal handler has a faulting thread go on: on the emergency stack, with all other registers as
 //! compiled code had them. It saves them, has the runtime decide, and either goes on behind the fault or leaves.
 
-use crate::runtime::context::{Slot, VmContext, VmStore};
+use crate::runtime::context::{Slot, VmContext, VmFuncRef, VmStore};
 
 /// What the runtime decides about a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ pub(crate) enum Decision {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod imp {
-    use super::{Slot, VmContext, VmStore};
+    use super::{Slot, VmContext, VmFuncRef, VmStore};
     use std::mem::offset_of;
 
     std::arch::global_asm!(
@@ -235,6 +235,26 @@ mod imp {
         "add rsp, 8",
         "ret",
         ".size vm_cross_return, .-vm_cross_return",
+        // rax is the reference; the other registers of arguments are taken, and the stack may be at its end.
+        ".p2align 4",
+        ".hidden vm_call_by_cell",
+        ".globl vm_call_by_cell",
+        ".type vm_call_by_cell,@function",
+        "vm_call_by_cell:",
+        "movq xmm15, rcx",
+        "mov rcx, [rax + {native}]",
+        "mov rcx, [rcx]",
+        "test cl, {function} - 1",
+        "jnz 8f",
+        "mov [rax + {code}], rcx",
+        "8:",
+        "movq rcx, xmm15",
+        "mov rax, [rax + {native}]",
+        "jmp qword ptr [rax]",
+        ".size vm_call_by_cell, .-vm_call_by_cell",
+        native = const offset_of!(VmFuncRef, native),
+        code = const offset_of!(VmFuncRef, code),
+        function = const crate::native::arrange::ALIGN,
         store = const offset_of!(VmContext, store),
         mem0 = const offset_of!(VmContext, mem0_base),
         tail_context = const offset_of!(VmStore, tail_context),
@@ -260,6 +280,7 @@ mod imp {
         fn vm_native_trap();
         fn vm_cross_tail();
         fn vm_cross_return();
+        fn vm_call_by_cell();
     }
 
     /// Whether there is a way into compiled code here.
@@ -298,6 +319,11 @@ mod imp {
     /// Goes on at compiled code of another instance: what an exit adapter jumps to.
     pub(crate) fn cross_tail() -> u64 {
         vm_cross_tail as *const () as u64
+    }
+
+    /// Calls the function of the reference in `rax` through its native cell, and lets the reference lead to its code if it has some.
+    pub(crate) fn call_by_cell() -> *const u8 {
+        vm_call_by_cell as *const u8
     }
 
     /// Where that returns to, and the distance from there to the return address of the frame below.
@@ -345,6 +371,11 @@ mod imp {
     /// # Safety
     /// None is needed.
     pub(crate) unsafe fn set_segment(_base: *mut u8) {}
+
+    /// Never called.
+    pub(crate) fn call_by_cell() -> *const u8 {
+        std::ptr::null()
+    }
 
     /// Never looked at.
     pub(crate) const TRAP_REGISTERS: &[(usize, usize)] = &[];
