@@ -9,6 +9,7 @@ use super::stacks::Stacks;
 use crate::sys::{Mapping, page_size, written};
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// How many stacks are kept beside those that threads keep.
@@ -25,6 +26,8 @@ pub(crate) struct Pool {
     #[allow(clippy::vec_box)]
     stacks: Mutex<Vec<Box<Stacks>>>,
     reservations: Mutex<Vec<Reservation>>,
+    /// Whether a reservation has ever come back.
+    used: AtomicBool,
 }
 
 /// A guarded reservation, with its first contents.
@@ -63,15 +66,15 @@ impl Reservation {
         Ok(())
     }
 
-    /// Lets it read as at first. Few pages are written anew, which costs less than having them faulted in by the next
+    /// Lets it read as at first. So many pages are written anew, which costs less than having them faulted in by the next
     /// instance; what is beyond is given back to the system.
-    fn reset(&mut self) -> io::Result<()> {
+    fn reset(&mut self, resident: usize) -> io::Result<()> {
         let (base, end) = (self.mapping.base(), self.mapping.accessible());
         let image = self.image.as_ref().and_then(Weak::upgrade);
         if image.is_none() && self.image.is_some() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let (mut done, mut left) = (0, RESIDENT);
+        let (mut done, mut left) = (0, resident);
         while done < end && left > 0 {
             let Some(found) = written(base as usize + done..base as usize + end, left) else { break };
             for range in found.ranges() {
@@ -130,7 +133,12 @@ impl Pool {
 
     /// Takes back a reservation that nobody uses any more.
     pub(crate) fn put_reservation(&self, mut reservation: Reservation) {
-        if reservation.reset().is_ok() {
+        // A program that makes one instance does not profit from resident pages.
+        let resident = if self.used.load(Ordering::Relaxed) { RESIDENT } else { 0 };
+        if resident == 0 {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        if reservation.reset(resident).is_ok() {
             put(&self.reservations, RESERVATIONS, reservation);
         }
     }
@@ -185,11 +193,11 @@ mod tests {
         let mut r = pool.take_reservation(Some(&a)).expect("it has the image");
         assert_eq!(bytes(&r), [0, 1, 0, 0]);
         spoil(&r);
-        r.reset().expect("it can be");
+        r.reset(RESIDENT).expect("it can be");
         r.prepare(2 * page, Some(&b)).expect("room");
         assert_eq!(bytes(&r), [0, 2]);
         spoil(&r);
-        r.reset().expect("it can be");
+        r.reset(RESIDENT).expect("it can be");
         r.prepare(6 * page, None).expect("room");
         assert_eq!(bytes(&r), [0; 6]);
     }
