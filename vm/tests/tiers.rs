@@ -575,3 +575,67 @@ fn stores_on_many_threads_trap_in_the_same_code() {
         });
     }
 }
+
+#[test]
+fn loops_in_and_around_try_tables_are_replaced() {
+    let text = format!(
+        r#"(module {IMPORTS}
+        (func $may (param i32) (result i32)
+          (if (i32.eqz (i32.rem_u (local.get 0) (i32.const 7))) (then (throw $e (local.get 0) (i64.const 5))))
+          (i32.mul (local.get 0) (i32.const 3)))
+        (func (export "run") (param i32) (result i32) (local $sum i32) (local $i i32)
+          (loop $outer
+            (block $caught (result i32 i64)
+              (try_table (catch $e $caught)
+                (loop $inner
+                  (local.set $sum (i32.add (local.get $sum) (call $may (local.get $i))))
+                  (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                  (br_if $inner (i32.lt_u (local.get $i) (local.get 0)))))
+              (return (local.get $sum)))
+            (i32.wrap_i64)
+            (i32.mul)
+            (local.set $sum (i32.xor (local.get $sum)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $outer (i32.lt_u (local.get $i) (local.get 0))))
+          (block $all (result exnref)
+            (try_table (catch_all_ref $all)
+              (loop $throws
+                (local.set $sum (i32.add (local.get $sum) (i32.const 1)))
+                (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+                (br_if $throws (i32.gt_s (local.get $i) (i32.const 0))))
+              (drop (call $may (i32.const 0))))
+            (unreachable))
+          (drop)
+          (local.get $sum))
+        (func (export "escapes") (param i32) (result i32)
+          (loop $l (result i32)
+            (try_table (result i32)
+              (loop $m (result i32)
+                (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+                (br_if $m (i32.ne (local.get 0) (i32.const 14)))
+                (call $may (local.get 0)))))))"#
+    );
+    let outcomes: Vec<String> = ALL
+        .iter()
+        .map(|&execution| {
+            let engine = engine(execution, |_| {});
+            let (mut store, instance) = instance(&engine, &text);
+            let mut outcome = String::new();
+            for n in [1, 6, 7, 8, 50, 701, 7000] {
+                for name in ["run", "escapes"] {
+                    let f = instance.get_typed_func::<i32, i32>(&mut store, name).expect("exported");
+                    if name == "escapes" && n < 15 {
+                        continue;
+                    }
+                    outcome += &format!("{name} {n}: {:?}\n", f.call(&mut store, n).map_err(|e| e.to_string()));
+                }
+            }
+            if let Execution::Replaced = execution {
+                assert!(engine.compile_stats().loops >= 3, "{:?}", engine.compile_stats().refused);
+            }
+            outcome
+        })
+        .collect();
+    assert!(outcomes[0].contains("run 50: Ok") && outcomes[0].contains("Err"), "{}", outcomes[0]);
+    outcomes.iter().for_each(|o| assert_eq!(o, &outcomes[0]));
+}

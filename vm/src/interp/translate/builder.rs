@@ -6,7 +6,7 @@
 
 use crate::interp::code::Inst;
 use crate::interp::dispatch::Class;
-use crate::interp::exec::exception::TryRange;
+use crate::interp::exec::exception::{Reference, TryRange};
 use crate::interp::isa::{Op, ops};
 use crate::module::Module;
 use wasm::{FrameLayout, FuncType, ValType};
@@ -245,8 +245,10 @@ impl<'m> Builder<'m> {
             return Err(self.needs);
         }
         self.code[0].x = self.max + 2;
-        // Frames of other functions than these are not as `FrameLayout::new` says.
-        let replaceable = !self.far && self.try_ids == 0;
+        // Frames of other functions than these are not as `FrameLayout::new` says: legacy clauses have operands more.
+        let of_legacy = |r: &Reference| matches!(r, Reference::Before | Reference::DropBefore);
+        let legacy = |t: &TryRange| t.delegate.is_some() || t.clauses.iter().any(|c| of_legacy(&c.reference));
+        let replaceable = !self.far && !self.tries.iter().any(legacy);
         Ok(Finished { code: self.code, tries: self.tries, loops: if replaceable { self.loops } else { Vec::new() } })
     }
 
