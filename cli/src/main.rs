@@ -10,6 +10,7 @@ mod inspect;
 mod invoke;
 mod link;
 mod module;
+mod net;
 mod output;
 mod pipe;
 mod quantity;
@@ -27,7 +28,7 @@ use exit::Exit;
 fn main() {
     pipe::end_quietly_when_closed();
     let outcome = match args::parse() {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Validate(args) => validate::run(&args),
         Command::Wast(args) => wast::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -1,18 +1,19 @@
-//! Sockets that the embedder handed in, and connections accepted on them: `sock_accept`, `sock_recv`, `sock_send`,
+//! What all sockets can, those that the embedder handed in too: `sock_accept`, `sock_recv`, `sock_send`,
 //! `sock_shutdown`. In: guest buffers; out: counts and new descriptors.
 //! Invariant: whether a call blocks is decided by the guest's flag alone (see [`Object`] for how).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::net::sockopt::socket_type as host_socket_type;
+use rustix::net::sockopt::{Timeout, socket_timeout, socket_type as host_socket_type};
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketFlags, SocketType, accept_with, recvmsg, shutdown,
 };
 
 use crate::descriptor::{Descriptor, Object};
 use crate::memory::GuestMemory;
-use crate::types::{FileType, fdflag, flags, riflag, right, roflag, sdflag};
+use crate::types::{FileType, fdflag, flags, riflag, right, rights, roflag, sdflag};
 use crate::{Errno, WasiCtx, data, iovec, sys};
 
 /// The interface's number for a kind of socket.
@@ -38,11 +39,46 @@ impl Descriptor {
         Ok(Descriptor::new(Object::Socket(fd), filetype))
     }
 
-    /// The host's socket, for a call that works on connected ones.
-    fn socket(&self) -> Result<&OwnedFd, Errno> {
+    /// The descriptor of a socket that the guest opened: connected one day, or listening.
+    pub(crate) fn opened_socket(fd: OwnedFd, filetype: FileType) -> Descriptor {
+        let mut descriptor = Descriptor::new(Object::Socket(fd), filetype);
+        (descriptor.base, descriptor.inheriting) = (rights::OPENED_SOCKET, rights::SOCKET);
+        descriptor
+    }
+
+    /// The host's socket.
+    pub(crate) fn socket(&self) -> Result<&OwnedFd, Errno> {
         match &self.object {
             Object::Socket(fd) | Object::Listener(fd) => Ok(fd),
             _ => Err(Errno::NotSock),
+        }
+    }
+}
+
+/// The host's flags for a receiving call.
+pub(crate) fn recv_flags(ri_flags: u32, nonblocking: bool) -> Result<RecvFlags, Errno> {
+    let ri_flags: u16 = flags(ri_flags, riflag::ALL)?;
+    let mut host = RecvFlags::empty();
+    host.set(RecvFlags::PEEK, ri_flags & riflag::PEEK != 0);
+    host.set(RecvFlags::WAITALL, ri_flags & riflag::WAITALL != 0);
+    host.set(RecvFlags::DONTWAIT, nonblocking);
+    Ok(host)
+}
+
+/// Accepts a connection. Listeners do not block on the host, so that the timeout for receiving is kept here.
+fn accept(listener: &OwnedFd, nonblocking: bool) -> Result<OwnedFd, Errno> {
+    let mut timeout: Option<Option<Duration>> = None;
+    loop {
+        match accept_with(listener, SocketFlags::CLOEXEC) {
+            // The connection was given up while it waited; the next one is meant.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
+            Err(rustix::io::Errno::AGAIN) if !nonblocking => {
+                let timeout = *timeout.get_or_insert(socket_timeout(listener, Timeout::Recv)?);
+                if !sys::wait_for(listener.as_fd(), PollFlags::IN, timeout)? {
+                    return Err(Errno::Again);
+                }
+            }
+            result => return Ok(result?),
         }
     }
 }
@@ -62,9 +98,7 @@ impl WasiCtx {
         let fdflags: u16 = flags(fdflags, fdflag::NONBLOCK)?;
         self.table.check_room()?;
         mem.check(accepted_fd, 4)?;
-        let connection = sys::until_done(listener.as_fd(), PollFlags::IN, descriptor.nonblocking(), || {
-            accept_with(listener, SocketFlags::CLOEXEC)
-        })?;
+        let connection = accept(listener, descriptor.nonblocking())?;
         let filetype = descriptor.filetype;
         let mut accepted = Descriptor::new(Object::Socket(connection), filetype);
         accepted.base &= descriptor.inheriting;
@@ -88,13 +122,9 @@ impl WasiCtx {
         let descriptor = self.table.get(fd)?;
         let socket = descriptor.socket()?.as_fd();
         descriptor.require(right::FD_READ)?;
-        let ri_flags: u16 = flags(ri_flags, riflag::ALL)?;
         let nonblocking = descriptor.nonblocking();
-        let mut host_flags = RecvFlags::empty();
-        host_flags.set(RecvFlags::PEEK, ri_flags & riflag::PEEK != 0);
-        host_flags.set(RecvFlags::WAITALL, ri_flags & riflag::WAITALL != 0);
-        host_flags.set(RecvFlags::DONTWAIT, nonblocking);
-        let ranges = iovec::ranges(mem, iovs, iovs_len)?;
+        let host_flags = recv_flags(ri_flags, nonblocking)?;
+        let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
         mem.check(datalen, 4)?;
         mem.check(ro_flags, 2)?;
         let mut truncated = false;
@@ -114,36 +144,33 @@ impl WasiCtx {
         mem.write_u16(ro_flags, if truncated { roflag::DATA_TRUNCATED } else { 0 })
     }
 
-    /// Sends on a connection. No flags are defined.
+    /// Sends on a connection. No flags are defined, and guests pass whatever they like.
     pub fn sock_send(
         &mut self,
         mem: &mut GuestMemory<'_>,
         fd: u32,
         iovs: u32,
         iovs_len: u32,
-        si_flags: u32,
+        _si_flags: u32,
         datalen: u32,
     ) -> Result<(), Errno> {
         let descriptor = self.table.get(fd)?;
         let socket = descriptor.socket()?.as_fd();
         descriptor.require(right::FD_WRITE)?;
-        if si_flags != 0 {
-            return Err(Errno::Inval);
-        }
-        let ranges = iovec::ranges(mem, iovs, iovs_len)?;
+        let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
         mem.check(datalen, 4)?;
         let sent = data::send(socket, &iovec::slices(mem, &ranges), descriptor.nonblocking())?;
         mem.write_u32(datalen, u32::try_from(sent).map_err(|_| Errno::Overflow)?)
     }
 
-    /// Shuts one or both directions of a connection.
+    /// Shuts one or both directions of a connection; 0 is the number that C libraries elsewhere have for receiving.
     pub fn sock_shutdown(&mut self, _mem: &mut GuestMemory<'_>, fd: u32, how: u32) -> Result<(), Errno> {
         const BOTH: u8 = sdflag::RD | sdflag::WR;
         let descriptor = self.table.get(fd)?;
         let socket = descriptor.socket()?;
         descriptor.require(right::SOCK_SHUTDOWN)?;
         let how = match flags(how, sdflag::ALL)? {
-            sdflag::RD => Shutdown::Read,
+            0 | sdflag::RD => Shutdown::Read,
             sdflag::WR => Shutdown::Write,
             BOTH => Shutdown::Both,
             _ => return Err(Errno::Inval),

@@ -59,11 +59,14 @@ impl Descriptor {
 impl WasiCtx {
     /// Closes a descriptor.
     pub fn fd_close(&mut self, _mem: &mut GuestMemory<'_>, fd: u32) -> Result<(), Errno> {
+        self.poller.forget(&self.table, fd);
         self.table.remove(fd).map(drop)
     }
 
     /// Moves a descriptor over another one, which is closed.
     pub fn fd_renumber(&mut self, _mem: &mut GuestMemory<'_>, from: u32, to: u32) -> Result<(), Errno> {
+        self.poller.forget(&self.table, from);
+        self.poller.forget(&self.table, to);
         self.table.renumber(from, to)
     }
 
@@ -88,6 +91,8 @@ impl WasiCtx {
         }
         descriptor.base = base;
         descriptor.inheriting = inheriting;
+        // Whether it may be waited for is asked again.
+        self.poller.forget(&self.table, fd);
         Ok(())
     }
 
@@ -169,6 +174,9 @@ pub(crate) fn describe_shared(fd: std::os::fd::OwnedFd) -> Result<Descriptor, Er
     let kind = Host::from_raw_mode(stat.st_mode);
     let mode = rustix::fs::fcntl_getfl(&fd)?;
     let (object, filetype): (fn(_) -> Object, FileType) = match kind {
+        Host::Socket if rustix::net::sockopt::socket_acceptconn(&fd).unwrap_or(false) => {
+            return Descriptor::listener(fd);
+        }
         Host::Socket => (Object::Socket, crate::sock::socket_type(&fd)?),
         Host::CharacterDevice if rustix::termios::isatty(&fd) => (Object::Stream, kind.into()),
         Host::RegularFile | Host::BlockDevice | Host::CharacterDevice => (Object::File, kind.into()),
