@@ -320,6 +320,7 @@ impl WasiCtx {
             rustix::fs::fcntl_setfl(file, host)?;
         }
         descriptor.flags = flags;
+        descriptor.undecided = false;
         Ok(())
     }
 }

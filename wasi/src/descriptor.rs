@@ -52,6 +52,10 @@ pub(crate) struct Descriptor {
     pub(crate) read_only: bool,
     /// Whether other processes share the open file, so that its flags must be left as they are.
     pub(crate) shared: bool,
+    /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
+    /// non-blocking, and it is from then on, since a language runtime with an event loop of its own (Go's) asks, and
+    /// keeps out of that loop what would block.
+    pub(crate) undecided: bool,
 }
 
 impl Descriptor {
@@ -66,7 +70,7 @@ impl Descriptor {
             Object::Input(..) => (rights::STREAM & !right::FD_WRITE, 0),
             Object::Output(_) => (rights::STREAM & !right::FD_READ, 0),
         };
-        Descriptor { object, filetype, flags: 0, base, inheriting, read_only: false, shared: false }
+        Descriptor { object, filetype, flags: 0, base, inheriting, read_only: false, shared: false, undecided: false }
     }
 
     /// A descriptor with nothing behind it.
@@ -94,6 +98,14 @@ impl Descriptor {
     #[inline]
     pub(crate) fn nonblocking(&self) -> bool {
         self.flags & fdflag::NONBLOCK != 0
+    }
+
+    /// The flags, for a guest that asks; see [`undecided`](Self::undecided).
+    pub(crate) fn tell_flags(&mut self) -> u16 {
+        if std::mem::take(&mut self.undecided) {
+            self.flags |= fdflag::NONBLOCK;
+        }
+        self.flags
     }
 
     /// Whether reading may wait for somebody else to write.

@@ -111,7 +111,10 @@ fn bytes_left(file: BorrowedFd<'_>) -> u64 {
 
 /// What is known of a descriptor at once; nothing if the host has to be asked.
 fn inspect(descriptor: &Descriptor, read: bool) -> Result<Option<Happened>, Errno> {
-    descriptor.require_direction(if read { right::FD_READ } else { right::FD_WRITE })?;
+    // Event loops ask of every socket whether it can be written to. A listener never can, which is no error.
+    if read || !matches!(descriptor.object, Object::Listener(_)) {
+        descriptor.require_direction(if read { right::FD_READ } else { right::FD_WRITE })?;
+    }
     descriptor.require(right::POLL_FD_READWRITE)?;
     Ok(match &descriptor.object {
         Object::Dir(_) => return Err(Errno::Badf),

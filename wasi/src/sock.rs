@@ -30,7 +30,9 @@ impl Descriptor {
     pub(crate) fn listener(fd: OwnedFd) -> Result<Descriptor, Errno> {
         let filetype = socket_type(&fd)?;
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Descriptor::new(Object::Listener(fd), filetype))
+        let mut descriptor = Descriptor::new(Object::Listener(fd), filetype);
+        descriptor.undecided = true;
+        Ok(descriptor)
     }
 
     /// The descriptor of a connected socket.

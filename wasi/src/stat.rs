@@ -72,8 +72,10 @@ impl WasiCtx {
 
     /// Tells a descriptor's type, flags and rights.
     pub fn fd_fdstat_get(&mut self, mem: &mut GuestMemory<'_>, fd: u32, stat: u32) -> Result<(), Errno> {
-        let descriptor = self.table.get(fd)?;
-        let Descriptor { filetype, flags, base, inheriting, .. } = *descriptor;
+        let descriptor = self.table.get_mut(fd)?;
+        mem.check(stat, 24)?;
+        let flags = descriptor.tell_flags();
+        let Descriptor { filetype, base, inheriting, .. } = *descriptor;
         write_fdstat(mem, stat, filetype, flags, base, inheriting)
     }
 
