@@ -52,6 +52,9 @@ pub(crate) struct Descriptor {
     pub(crate) read_only: bool,
     /// Whether other processes share the open file, so that its flags must be left as they are.
     pub(crate) shared: bool,
+    /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
+    /// ask for that after everything they send, and get their answer without the host.
+    pub(crate) writable: bool,
     /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
     /// non-blocking, and it is from then on, since a language runtime with an event loop of its own (Go's) asks, and
     /// keeps out of that loop what would block.
@@ -70,7 +73,17 @@ impl Descriptor {
             Object::Input(..) => (rights::STREAM & !right::FD_WRITE, 0),
             Object::Output(_) => (rights::STREAM & !right::FD_READ, 0),
         };
-        Descriptor { object, filetype, flags: 0, base, inheriting, read_only: false, shared: false, undecided: false }
+        Descriptor {
+            object,
+            filetype,
+            flags: 0,
+            base,
+            inheriting,
+            read_only: false,
+            shared: false,
+            writable: false,
+            undecided: false,
+        }
     }
 
     /// A descriptor with nothing behind it.

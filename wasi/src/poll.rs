@@ -127,12 +127,19 @@ fn inspect(descriptor: &Descriptor, read: bool) -> Result<Option<Happened>, Errn
     })
 }
 
+/// Whether a socket can be written to as far as anybody knows. One that turns out to be full says so when it is written
+/// to, and is waited for from then on.
+fn is_known_writable(descriptor: &Descriptor) -> bool {
+    descriptor.writable && matches!(inspect(descriptor, false), Ok(None))
+}
+
 /// How many bytes can be moved. How much room there is to write cannot be asked of every kind; one byte is what
 /// readiness promises. Asking a socket costs a call, which is made where one descriptor alone is waited for, since C
 /// libraries find out by such a poll how much there is to read.
 fn nbytes(descriptor: &Descriptor, bit: u8, alone: bool) -> u64 {
     match (&descriptor.object, descriptor.host()) {
-        (Object::Socket(_) | Object::Listener(_), _) if !alone => 1,
+        (Object::Listener(_), _) => 1,
+        (Object::Socket(_), _) if !alone => 1,
         (_, Some(host)) if bit == READ => ioctl_fionread(host).unwrap_or(1),
         _ => 1,
     }
@@ -207,6 +214,10 @@ impl Found {
             _ => return Err(Errno::Inval),
         };
         let fd = word(bytes, 16);
+        if bit == WRITE && !watcher.is_edge_triggered() && table.get(fd).is_ok_and(is_known_writable) {
+            self.happened.push((index, Happened::with_bytes(1)));
+            return Ok(());
+        }
         if !watcher.knows(fd, bit) {
             match table.get(fd).and_then(|descriptor| inspect(descriptor, bit == READ)) {
                 Ok(None) => {}

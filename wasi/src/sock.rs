@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::net::sockopt::{Timeout, socket_timeout, socket_type as host_socket_type};
+use rustix::net::sockopt::{Timeout, set_tcp_nodelay, socket_timeout, socket_type as host_socket_type};
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketFlags, SocketType, accept_with, recvmsg, shutdown,
 };
@@ -25,11 +25,20 @@ pub(crate) fn socket_type(fd: &OwnedFd) -> Result<FileType, Errno> {
     })
 }
 
+/// Has TCP send what is there instead of waiting for more. Few guests can ask for that: neither preview 1 nor the
+/// libraries of the socket extension have the option, and those libraries write heads and bodies one after the other. A
+/// listener hands it down to its connections.
+fn send_at_once(fd: &OwnedFd) {
+    // Sockets of other kinds have no such option, and need none.
+    let _ = set_tcp_nodelay(fd, true);
+}
+
 impl Descriptor {
     /// The descriptor of a listening socket, which is made non-blocking on the host.
     pub(crate) fn listener(fd: OwnedFd) -> Result<Descriptor, Errno> {
         let filetype = socket_type(&fd)?;
         rustix::io::ioctl_fionbio(&fd, true)?;
+        send_at_once(&fd);
         let mut descriptor = Descriptor::new(Object::Listener(fd), filetype);
         descriptor.undecided = true;
         Ok(descriptor)
@@ -43,6 +52,7 @@ impl Descriptor {
 
     /// The descriptor of a socket that the guest opened: connected one day, or listening.
     pub(crate) fn opened_socket(fd: OwnedFd, filetype: FileType) -> Descriptor {
+        send_at_once(&fd);
         let mut descriptor = Descriptor::new(Object::Socket(fd), filetype);
         (descriptor.base, descriptor.inheriting) = (rights::OPENED_SOCKET, rights::SOCKET);
         descriptor
@@ -156,12 +166,17 @@ impl WasiCtx {
         _si_flags: u32,
         datalen: u32,
     ) -> Result<(), Errno> {
-        let descriptor = self.table.get(fd)?;
+        let descriptor = self.table.get_mut(fd)?;
         let socket = descriptor.socket()?.as_fd();
         descriptor.require(right::FD_WRITE)?;
         let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
         mem.check(datalen, 4)?;
-        let sent = data::send(socket, &iovec::slices(mem, &ranges), descriptor.nonblocking())?;
+        let sent = {
+            let slices = iovec::slices(mem, &ranges);
+            let sent = data::send(socket, &slices, descriptor.nonblocking());
+            descriptor.note_sent(&slices, &sent);
+            sent?
+        };
         mem.write_u32(datalen, u32::try_from(sent).map_err(|_| Errno::Overflow)?)
     }
 

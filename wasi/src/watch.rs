@@ -77,6 +77,10 @@ impl Watcher {
         Watcher { edge: true, ..Watcher::default() }
     }
 
+    pub(crate) fn is_edge_triggered(&self) -> bool {
+        self.edge
+    }
+
     /// Begins a round.
     pub(crate) fn begin(&mut self) {
         self.wanted = 0;

