@@ -2,6 +2,7 @@
 //! In: host descriptors and in-memory streams; out: checked access to them.
 //! Invariant: rights only ever shrink; `read_only` is the embedder's word and holds whatever the rights say.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
@@ -52,6 +53,9 @@ pub(crate) struct Descriptor {
     pub(crate) read_only: bool,
     /// Whether other processes share the open file, so that its flags must be left as they are.
     pub(crate) shared: bool,
+    /// Who connected, for a connection that was accepted. Guests ask after they accept, when the peer may be gone already
+    /// and the host knows no more; servers take that for a failure of the listener.
+    pub(crate) peer: Option<SocketAddr>,
     /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
     /// ask for that after everything they send, and get their answer without the host.
     pub(crate) writable: bool,
@@ -81,6 +85,7 @@ impl Descriptor {
             inheriting,
             read_only: false,
             shared: false,
+            peer: None,
             writable: false,
             undecided: false,
         }

@@ -2,13 +2,15 @@
 //! `sock_shutdown`. In: guest buffers; out: counts and new descriptors.
 //! Invariant: whether a call blocks is decided by the guest's flag alone (see [`Object`] for how).
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::net::sockopt::{Timeout, set_tcp_nodelay, socket_timeout, socket_type as host_socket_type};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketFlags, SocketType, accept_with, recvmsg, shutdown,
+    RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with,
+    recvmsg, shutdown,
 };
 
 use crate::descriptor::{Descriptor, Object};
@@ -78,10 +80,10 @@ pub(crate) fn recv_flags(ri_flags: u32, nonblocking: bool) -> Result<RecvFlags, 
 }
 
 /// Accepts a connection. Listeners do not block on the host, so that the timeout for receiving is kept here.
-fn accept(listener: &OwnedFd, nonblocking: bool) -> Result<OwnedFd, Errno> {
+fn accept(listener: &OwnedFd, nonblocking: bool) -> Result<(OwnedFd, Option<SocketAddrAny>), Errno> {
     let mut timeout: Option<Option<Duration>> = None;
     loop {
-        match accept_with(listener, SocketFlags::CLOEXEC) {
+        match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             // The connection was given up while it waited; the next one is meant.
             Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
             Err(rustix::io::Errno::AGAIN) if !nonblocking => {
@@ -110,11 +112,12 @@ impl WasiCtx {
         let fdflags: u16 = flags(fdflags, fdflag::NONBLOCK)?;
         self.table.check_room()?;
         mem.check(accepted_fd, 4)?;
-        let connection = accept(listener, descriptor.nonblocking())?;
+        let (connection, peer) = accept(listener, descriptor.nonblocking())?;
         let filetype = descriptor.filetype;
         let mut accepted = Descriptor::new(Object::Socket(connection), filetype);
         accepted.base &= descriptor.inheriting;
         accepted.flags = fdflags;
+        accepted.peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         let accepted = self.table.insert(accepted)?;
         mem.write_u32(accepted_fd, accepted)
     }

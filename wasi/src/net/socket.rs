@@ -58,6 +58,15 @@ fn into_listener(descriptor: &mut Descriptor) -> Result<(), Errno> {
     Ok(())
 }
 
+/// What a socket is connected to, or was when it was accepted.
+fn peer(descriptor: &Descriptor) -> Result<SocketAddrAny, Errno> {
+    match (getpeername(descriptor.socket()?), descriptor.peer) {
+        (Ok(Some(peer)), _) => Ok(peer),
+        (_, Some(peer)) => Ok(peer.into()),
+        (outcome, None) => outcome?.ok_or(Errno::NotConn),
+    }
+}
+
 impl WasiCtx {
     /// Opens a socket; families and types have the extension's numbers.
     pub fn sock_open(&mut self, mem: &mut GuestMemory<'_>, family: u32, kind: u32, opened: u32) -> Result<(), Errno> {
@@ -169,7 +178,7 @@ impl WasiCtx {
         kind: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, Some(kind), port, |socket| Ok(getsockname(socket)?))
+        self.name(mem, fd, addr, Some(kind), port, |descriptor| Ok(getsockname(descriptor.socket()?)?))
     }
 
     /// Tells where a socket is bound: a storage, and the port.
@@ -180,7 +189,7 @@ impl WasiCtx {
         addr: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, None, port, |socket| Ok(getsockname(socket)?))
+        self.name(mem, fd, addr, None, port, |descriptor| Ok(getsockname(descriptor.socket()?)?))
     }
 
     /// Tells what a socket is connected to: address, 4 or 6 for its family, port.
@@ -192,7 +201,7 @@ impl WasiCtx {
         kind: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, Some(kind), port, |socket| getpeername(socket)?.ok_or(Errno::NotConn))
+        self.name(mem, fd, addr, Some(kind), port, peer)
     }
 
     /// Tells what a socket is connected to: a storage, and the port.
@@ -203,7 +212,7 @@ impl WasiCtx {
         addr: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, None, port, |socket| getpeername(socket)?.ok_or(Errno::NotConn))
+        self.name(mem, fd, addr, None, port, peer)
     }
 
     /// Answers one of a socket's two addresses. Only the first version, with 4 or 16 bytes, tells the `kind`; only the
@@ -215,19 +224,20 @@ impl WasiCtx {
         addr: u32,
         kind: Option<u32>,
         port: u32,
-        ask: impl FnOnce(&OwnedFd) -> Result<SocketAddrAny, Errno>,
+        ask: impl FnOnce(&Descriptor) -> Result<SocketAddrAny, Errno>,
     ) -> Result<(), Errno> {
         for result in kind.into_iter().chain([port]) {
             mem.aligned(result, 4)?;
             mem.check(result, 4)?;
         }
-        let socket = self.table.get(fd)?.socket()?;
+        let descriptor = self.table.get(fd)?;
+        descriptor.socket()?;
         let buffer = Buffer::at(mem, addr)?;
         if kind.is_none() != buffer.is_storage() {
             return Err(Errno::Inval);
         }
         buffer.check_answer(Version::Two)?;
-        let address = Address::try_from(ask(socket)?)?;
+        let address = Address::try_from(ask(descriptor)?)?;
         let number = buffer.write(mem, &address)?;
         if let Some(kind) = kind {
             mem.write_u32(kind, if matches!(address, Address::Inet(SocketAddr::V6(_))) { 6 } else { 4 })?;
