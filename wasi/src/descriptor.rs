@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use cap_std::fs::Dir;
 
 use crate::Errno;
+use crate::net::datagram::Heard;
 use crate::types::{FileType, fdflag, right, rights};
 
 /// What is behind a descriptor.
@@ -56,6 +57,8 @@ pub(crate) struct Descriptor {
     /// Who connected, for a connection that was accepted. Guests ask after they accept, when the peer may be gone already
     /// and the host knows no more; servers take that for a failure of the listener.
     pub(crate) peer: Option<SocketAddr>,
+    /// Where the latest datagrams came from.
+    pub(crate) heard: Heard,
     /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
     /// ask for that after everything they send, and get their answer without the host.
     pub(crate) writable: bool,
@@ -86,6 +89,7 @@ impl Descriptor {
             read_only: false,
             shared: false,
             peer: None,
+            heard: Heard::default(),
             writable: false,
             undecided: false,
         }

@@ -2,6 +2,8 @@
 //! addresses. Invariant: where an answer goes is checked before anything is received, so that no datagram is lost to a
 //! bad pointer.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use rustix::event::PollFlags;
@@ -13,8 +15,31 @@ use crate::memory::GuestMemory;
 use crate::net::Version;
 use crate::net::address::{Address, Buffer};
 use crate::sock::recv_flags;
-use crate::types::roflag;
+use crate::types::{FileType, roflag};
 use crate::{Errno, WasiCtx, iovec, sys};
+
+/// How many senders are remembered for a socket.
+const REMEMBERED: usize = 64;
+
+/// Where the latest datagrams of a socket came from: who may receive may answer, with no grant for every client.
+#[derive(Debug, Default)]
+pub(crate) struct Heard(VecDeque<SocketAddr>);
+
+impl Heard {
+    fn add(&mut self, from: SocketAddr) {
+        if !self.has(from) {
+            if self.0.len() >= REMEMBERED {
+                self.0.pop_front();
+            }
+            self.0.push_back(from);
+        }
+    }
+
+    /// The latest comes first, as it is answered most often.
+    fn has(&self, address: SocketAddr) -> bool {
+        self.0.iter().rev().any(|heard| *heard == address)
+    }
+}
 
 /// Where the results of a receiving call go.
 struct Results {
@@ -78,7 +103,7 @@ impl WasiCtx {
         results: Results,
     ) -> Result<(), Errno> {
         results.check(mem)?;
-        let descriptor = self.table.get(fd)?;
+        let descriptor = self.table.get_mut(fd)?;
         let socket = descriptor.socket()?.as_fd();
         let buffer = Buffer::at(mem, addr)?;
         buffer.check_answer(if results.port.is_some() { Version::Two } else { Version::One })?;
@@ -98,7 +123,14 @@ impl WasiCtx {
         // A stream says nothing about the sender, who is known from the connection.
         let from = from.or_else(|| getpeername(socket).ok().flatten());
         let number = match from.map(Address::try_from) {
-            Some(Ok(address)) => buffer.write(mem, &address)?,
+            Some(Ok(address)) => {
+                if let (Address::Inet(from), FileType::SocketDgram, false) =
+                    (&address, descriptor.filetype, self.network.all())
+                {
+                    descriptor.heard.add(*from);
+                }
+                buffer.write(mem, &address)?
+            }
             _ => 0,
         };
         if let Some(port) = results.port {
@@ -156,7 +188,8 @@ impl WasiCtx {
         let socket = descriptor.socket()?.as_fd();
         let nonblocking = descriptor.nonblocking();
         let address = Buffer::at(mem, addr)?.read(mem, port, version)?;
-        if !self.network.may_connect(&address) {
+        let answers = matches!(address, Address::Inet(to) if descriptor.heard.has(to));
+        if !answers && !self.network.may_connect(&address) {
             return Err(Errno::Acces);
         }
         let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;

@@ -222,7 +222,8 @@ impl Network {
         self.grants.iter().any(|grant| covers(&grant.0))
     }
 
-    fn all(&self) -> bool {
+    /// Whether the whole internet is granted.
+    pub(crate) fn all(&self) -> bool {
         self.any(|kind| *kind == Kind::All)
     }
 

@@ -9,7 +9,7 @@
 
 mod address;
 mod addrinfo;
-mod datagram;
+pub(crate) mod datagram;
 mod dns;
 pub(crate) mod grant;
 mod options;

@@ -43,13 +43,13 @@ pub(crate) fn run(module: Vec<u8>, args: &[&str], grants: &[&str], listeners: Ve
 }
 
 impl Running {
-    /// The port in the address that the guest says it is at.
-    pub(crate) fn port(&self) -> u16 {
+    /// The address that the guest says it is at.
+    pub(crate) fn address(&self) -> SocketAddr {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let text = String::from_utf8(self.output.contents()).unwrap();
             if let Some((address, _)) = text.split_once('\n') {
-                return address.parse::<SocketAddr>().unwrap().port();
+                return address.parse().unwrap();
             }
             let errors = self.errors.contents();
             assert!(Instant::now() < until, "no address: {}", String::from_utf8_lossy(&errors));

@@ -22,7 +22,7 @@ fn hello(client: &mut Client) {
 /// The server that opens its own listener.
 fn own_listener() -> (Running, SocketAddr) {
     let guest = run(SERVER.to_vec(), &["127.0.0.1:0"], &["bind:127.0.0.1:0"], vec![]);
-    let address = SocketAddr::from(([127, 0, 0, 1], guest.port()));
+    let address = guest.address();
     (guest, address)
 }
 
