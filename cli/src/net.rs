@@ -7,6 +7,7 @@ use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::output;
 use listenfd::ListenFd;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -83,6 +84,9 @@ impl Listen {
 pub(crate) fn give(builder: &mut WasiCtxBuilder, args: &RunArgs) -> Result<(), Exit> {
     let bad = |e: BuildError| Exit::failure(e.to_string());
     let mut count = 0;
+    if !args.net.is_empty() || !args.listen.is_empty() || args.allow_af_unix {
+        raise_descriptor_limit();
+    }
     for listener in inherited().map_err(|e| Exit::failure(format!("LISTEN_FDS: {e}")))? {
         builder.preopened_listener(listener).map_err(bad)?;
         count += 1;
@@ -105,6 +109,15 @@ pub(crate) fn give(builder: &mut WasiCtxBuilder, args: &RunArgs) -> Result<(), E
     }
     say_what_is_missing(builder, args);
     Ok(())
+}
+
+/// Takes as many descriptors as the system lets this process have: the low limit that shells hand out is for programs
+/// that use `select`, and a server needs one for each connection.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused the guest lives with what there is.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The listeners that the process which started this one left open, as systemd does.

@@ -162,6 +162,13 @@ fn request(stream: &mut TcpStream) -> bool {
     }
 }
 
+/// The address that the command says it listens on.
+fn said_address(child: &mut Child) -> SocketAddr {
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    line.trim().strip_prefix("vm: listening on ").unwrap().parse().unwrap()
+}
+
 /// Stops and continues a server twenty times while eight clients talk to it.
 fn stop_and_continue(args: &[&str], first_line: impl FnOnce(&mut Child) -> SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vm"))
@@ -198,6 +205,24 @@ fn stop_and_continue(args: &[&str], first_line: impl FnOnce(&mut Child) -> Socke
 }
 
 #[test]
+fn a_low_limit_of_descriptors_is_raised() {
+    let script = r#"ulimit -Sn 48; exec "$0" run --listen 127.0.0.1:0 "$1""#;
+    let mut child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_vm")])
+        .arg(format!("{GUESTS}/tokio_server.wasm"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let address = said_address(&mut child);
+    let _process = Process(child);
+    let mut clients: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for client in &mut clients {
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert!(request(client));
+    }
+}
+
+#[test]
 fn servers_survive_being_stopped_and_continued() {
     let server = format!("{GUESTS}/http_server.wasm");
     stop_and_continue(&["run", "--net", "bind:127.0.0.1:0", &server, "127.0.0.1:0"], |child| {
@@ -206,9 +231,5 @@ fn servers_survive_being_stopped_and_continued() {
         line.trim().parse().unwrap()
     });
     let server = format!("{GUESTS}/tokio_server.wasm");
-    stop_and_continue(&["run", "--listen", "127.0.0.1:0", &server], |child| {
-        let mut line = String::new();
-        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-        line.trim().strip_prefix("vm: listening on ").unwrap().parse().unwrap()
-    });
+    stop_and_continue(&["run", "--listen", "127.0.0.1:0", &server], said_address);
 }

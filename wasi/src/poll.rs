@@ -264,7 +264,7 @@ impl Found {
             (index, happened)
         };
         let happened = &mut self.happened;
-        watcher.update(table, |index, bit, outcome| happened.push(event(index, bit, outcome)))?;
+        watcher.update(table, |index, bit, outcome| happened.push(event(index, bit, outcome)));
         loop {
             let timeout = self.sleep_time().map(timespec);
             let happened = &mut self.happened;

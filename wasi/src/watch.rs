@@ -71,6 +71,14 @@ fn host_flags(bits: u8, edge: bool) -> EventFlags {
     flags
 }
 
+/// The next whole millisecond, no further away than the host can count them.
+fn milliseconds(timeout: &Timespec) -> Timespec {
+    const SECOND: i64 = 1_000_000_000;
+    let nanoseconds = (timeout.tv_nsec + 999_999) / 1_000_000 * 1_000_000;
+    let seconds = timeout.tv_sec.min(i64::from(i32::MAX) / 1000 - 1);
+    Timespec { tv_sec: seconds + nanoseconds / SECOND, tv_nsec: (nanoseconds % SECOND) as _ }
+}
+
 impl Watcher {
     /// One that reports what becomes ready rather than what is.
     pub(crate) fn edge_triggered() -> Watcher {
@@ -140,7 +148,7 @@ impl Watcher {
     }
 
     /// Brings the host up to date. `done` is told of subscriptions that are not waited for after all.
-    pub(crate) fn update(&mut self, table: &FdTable, mut done: impl FnMut(u32, u8, Outcome)) -> Result<()> {
+    pub(crate) fn update(&mut self, table: &FdTable, mut done: impl FnMut(u32, u8, Outcome)) {
         let mut queue = std::mem::take(&mut self.queue);
         for fd in queue.drain(..) {
             let watch = self.watches[fd as usize];
@@ -160,7 +168,6 @@ impl Watcher {
             self.report(fd, READ | WRITE, outcome, &mut done);
         }
         self.queue = queue;
-        Ok(())
     }
 
     /// Tells the host what to report of a descriptor.
@@ -202,7 +209,11 @@ impl Watcher {
     ) -> Result<()> {
         let Some(epoll) = &self.epoll else { return Ok(()) };
         let mut buffer = [MaybeUninit::uninit(); MAX_EVENTS];
-        let (events, _) = epoll::wait(epoll, &mut buffer, timeout)?;
+        let (events, _) = match epoll::wait(epoll, &mut buffer, timeout) {
+            // Before Linux 5.11 timeouts are whole milliseconds.
+            Err(Host::NOSYS) => epoll::wait(epoll, &mut buffer, timeout.map(milliseconds).as_ref())?,
+            events => events?,
+        };
         for event in events {
             // Two copies, as the structure is packed. The number is what `register` gave.
             let (data, flags) = (event.data, event.flags);
@@ -242,5 +253,22 @@ impl Watcher {
             // Closing is not enough: the open file may live on in another process.
             let _ = epoll::delete(epoll, host);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_rounded_up_to_milliseconds() {
+        let round = |tv_sec, tv_nsec| {
+            let rounded = milliseconds(&Timespec { tv_sec, tv_nsec });
+            (rounded.tv_sec, rounded.tv_nsec)
+        };
+        assert_eq!(round(0, 0), (0, 0));
+        assert_eq!(round(1, 1), (1, 1_000_000));
+        assert_eq!(round(1, 999_000_001), (2, 0));
+        assert!(round(i64::MAX, 5).0 < 3_000_000);
     }
 }
