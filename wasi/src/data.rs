@@ -56,6 +56,7 @@ impl Descriptor {
     /// Takes note of whether a socket took all it was given.
     pub(crate) fn note_sent(&mut self, from: &[IoSlice<'_>], sent: &Result<usize, Errno>) {
         let given = from.iter().map(|slice| slice.len()).sum();
+        self.told.set(false);
         self.writable = sent.as_ref().is_ok_and(|sent| *sent == given);
     }
 

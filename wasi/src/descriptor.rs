@@ -2,6 +2,7 @@
 //! In: host descriptors and in-memory streams; out: checked access to them.
 //! Invariant: rights only ever shrink; `read_only` is the embedder's word and holds whatever the rights say.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
@@ -62,6 +63,8 @@ pub(crate) struct Descriptor {
     /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
     /// ask for that after everything they send, and get their answer without the host.
     pub(crate) writable: bool,
+    /// Whether the guest was told that it is, and has sent nothing since.
+    pub(crate) told: Cell<bool>,
     /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
     /// non-blocking, and it is from then on, since a language runtime with an event loop of its own (Go's) asks, and
     /// keeps out of that loop what would block.
@@ -91,6 +94,7 @@ impl Descriptor {
             peer: None,
             heard: Heard::default(),
             writable: false,
+            told: Cell::new(false),
             undecided: false,
         }
     }

@@ -25,6 +25,10 @@ const MAX_SUBSCRIPTIONS: u32 = 1 << 18;
 /// The longest sleep towards a time of the wall clock, which somebody may set meanwhile.
 const WALL_CLOCK_CHECK: u64 = 1_000_000_000;
 
+/// When a guest that was told that it can write, and did not, is told again, in nanoseconds. Some event loops ask it of
+/// every connection in every call, although they want to know of changes alone, and would never sleep.
+const TOLD_AGAIN: u64 = 10_000_000;
+
 const EVENT_SIZE: u32 = 32;
 
 /// The part of an event that is found out.
@@ -164,6 +168,9 @@ pub(crate) struct Pollers {
 #[derive(Debug, Default)]
 struct Found {
     timers: Vec<Timer>,
+    /// Subscriptions for writing to sockets that the guest knows to be writable, and when it was last told of such.
+    told: Vec<u32>,
+    told_at: u64,
     /// Subscriptions by number, and what became of them.
     happened: Vec<(u32, Happened)>,
     /// The events as they go to the guest.
@@ -187,6 +194,7 @@ impl Pollers {
 impl Found {
     fn clear(&mut self) {
         self.timers.clear();
+        self.told.clear();
         self.happened.clear();
         self.bytes.clear();
     }
@@ -214,8 +222,16 @@ impl Found {
             _ => return Err(Errno::Inval),
         };
         let fd = word(bytes, 16);
-        if bit == WRITE && !watcher.is_edge_triggered() && table.get(fd).is_ok_and(is_known_writable) {
-            self.happened.push((index, Happened::with_bytes(1)));
+        if bit == WRITE
+            && !watcher.is_edge_triggered()
+            && let Ok(descriptor) = table.get(fd)
+            && is_known_writable(descriptor)
+        {
+            if descriptor.told.replace(true) {
+                self.told.push(index);
+            } else {
+                self.happened.push((index, Happened::with_bytes(1)));
+            }
             return Ok(());
         }
         if !watcher.knows(fd, bit) {
@@ -244,7 +260,23 @@ impl Found {
             let left = timer.deadline.saturating_sub(now(timer.clock));
             if timer.clock == ClockId::Realtime { left.min(WALL_CLOCK_CHECK) } else { left }
         };
-        self.timers.iter().map(time_left).min()
+        let told = (!self.told.is_empty())
+            .then(|| self.told_at.saturating_add(TOLD_AGAIN).saturating_sub(now(ClockId::Monotonic)));
+        self.timers.iter().map(time_left).chain(told).min()
+    }
+
+    /// Adds what the guest knows already: after a while, or because the call ends without anything else to say of a
+    /// descriptor.
+    fn tell_again(&mut self, timed_out: bool) {
+        if self.told.is_empty() {
+            return;
+        }
+        let now = now(ClockId::Monotonic);
+        if timed_out || now >= self.told_at.saturating_add(TOLD_AGAIN) {
+            self.told_at = now;
+            let ready = |index| (index, Happened::with_bytes(1));
+            self.happened.extend(self.told.drain(..).map(ready));
+        }
     }
 
     /// Waits until something happened, and collects all that did.
@@ -282,11 +314,14 @@ impl Found {
                 Err(rustix::io::Errno::INTR) => {}
                 waited => waited?,
             }
+            let before = self.happened.len();
             for timer in &self.timers {
                 if now(timer.clock) >= timer.deadline {
                     self.happened.push((timer.index, Happened::with_bytes(0)));
                 }
             }
+            let timed_out = self.happened.len() > before;
+            self.tell_again(timed_out);
             if !self.happened.is_empty() {
                 // In the order of the subscriptions, as far as the host cares about none.
                 self.happened.sort_unstable_by_key(|&(index, _)| index);

@@ -117,6 +117,8 @@ impl WasiCtx {
         let mut accepted = Descriptor::new(Object::Socket(connection), filetype);
         accepted.base &= descriptor.inheriting;
         accepted.flags = fdflags;
+        // Nothing was sent yet.
+        accepted.writable = true;
         accepted.peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         let accepted = self.table.insert(accepted)?;
         mem.write_u32(accepted_fd, accepted)

@@ -279,6 +279,23 @@ fn edges_are_reported_once() {
 }
 
 #[test]
+fn what_a_guest_knows_and_does_not_use_it_is_told_again_later() {
+    let (mut guest, mut peers) = connected(2);
+    guest.write(3, b"x").unwrap();
+    let subs = [write(3), read(3), read(4)];
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    let start = Instant::now();
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    assert!(start.elapsed() >= Duration::from_millis(10), "a loop that only asks does not spin");
+    assert_eq!(ready(poll(&mut guest, &[write(3), relative(0)])), [0, 1], "who does not wait gets the whole truth");
+    peers[1].write_all(b"y").unwrap();
+    assert!(ready(poll(&mut guest, &subs)).contains(&2));
+    guest.write(3, b"x").unwrap();
+    assert_eq!(ready(poll(&mut guest, &subs)), [0, 2], "it was used");
+}
+
+#[test]
 fn closing_and_reusing_a_number_is_harmless() {
     let (mut guest, mut peers) = connected(2);
     let subs = [read(3), read(4), relative(2_000_000)];
