@@ -2,7 +2,7 @@
 //!
 //! Out: a [`Command`] that makes sense by itself. Help, version and bad usage are dealt with here and do not return.
 
-use crate::{quantity, suggest};
+use crate::{net, quantity, suggest};
 use clap::builder::ValueHint;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -33,6 +33,7 @@ Examples:
   vm run app.wasm --verbose in.txt
   vm run --dir data::/data:ro --env HOME=/ --env LANG app.wasm
   vm run --invoke fib math.wat 30
+  vm run --net connect:api.example.org:443,dns --listen 127.0.0.1:8080 server.wasm
   vm run --timeout 2s --max-memory 64M --fuel 1_000_000_000 untrusted.wasm
   vm run --preload env=lib.wasm app.wasm";
 
@@ -49,7 +50,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Run a program, or one function of a module
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Compile all of a module ahead of time, into the cache or a file
     Aot(AotArgs),
     /// Look at the cache of compiled code, or make it smaller
@@ -76,6 +77,18 @@ pub(crate) struct RunArgs {
     /// Set an environment variable of the guest; without a value, pass on the one set here
     #[arg(long = "env", value_name = "K[=V]", value_parser = env_var)]
     pub(crate) env: Vec<EnvVar>,
+
+    /// Let the guest use the network: all of it, or what GRANTS say (connect:HOST[:PORT],bind:ADDR[:PORT],dns,unix:PATH)
+    #[arg(long, value_name = "GRANTS", num_args = 0..=1, default_missing_value = "all", value_parser = net::grants)]
+    pub(crate) net: Vec<net::Grants>,
+
+    /// Let the guest use AF_UNIX sockets at any path
+    #[arg(long)]
+    pub(crate) allow_af_unix: bool,
+
+    /// Listen here and give the socket to the guest, as descriptor 3 and up
+    #[arg(long, value_name = "ADDR", value_parser = net::listen)]
+    pub(crate) listen: Vec<net::Listen>,
 
     /// Call this exported function with ARGS, and print its results
     #[arg(long, value_name = "NAME")]
@@ -478,9 +491,16 @@ fn quick(line: &[OsString]) -> Option<RunArgs> {
 pub(crate) fn parse() -> Command {
     let line: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let Some(run) = quick(&line) {
-        return Command::Run(run);
+        return Command::Run(Box::new(run));
     }
-    match Cli::try_parse() {
+    let takes_value = |name: &str| {
+        let definition = definition();
+        let run = definition.find_subcommand("run");
+        let option = run.and_then(|run| run.get_arguments().find(|arg| arg.get_long() == Some(name)));
+        option.is_some_and(|option| option.get_action().takes_values())
+    };
+    let args = net::complete(std::env::args_os().collect(), takes_value);
+    match Cli::try_parse_from(args) {
         Ok(cli) => cli.command,
         Err(mut e) => {
             suggest::improve(&mut e, &definition());

@@ -18,6 +18,7 @@ mod inspect;
 mod invoke;
 mod link;
 mod module;
+mod net;
 mod output;
 mod quantity;
 mod run;
@@ -42,7 +43,7 @@ extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32 {
 #[cfg_attr(test, allow(dead_code))] // tests have a beginning of their own
 fn command() -> i32 {
     let outcome = match args::parse() {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Aot(args) => aot::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Validate(args) => validate::run(&args),

@@ -6,7 +6,7 @@
 use crate::args::{Profile, RunArgs, Validate};
 use crate::exit::{self, Exit};
 use crate::watchdog::{self, Watchdog};
-use crate::{fill, invoke, link, module, output, settings, stats};
+use crate::{fill, invoke, link, module, net, output, settings, stats};
 use std::ffi::OsString;
 use std::path::Path;
 use vm::{
@@ -105,7 +105,7 @@ fn limit(store: &mut Store<Host>, args: &RunArgs) -> Result<(), Exit> {
     Ok(())
 }
 
-/// What the guest gets: arguments, environment, directories and the standard streams.
+/// What the guest gets: arguments, environment, listeners, directories, the network and the standard streams.
 fn wasi_context(args: &RunArgs, file: &OsString, guest_args: &[OsString]) -> Result<WasiCtx, Exit> {
     let bad = |e: wasi::BuildError| Exit::failure(e.to_string());
     let mut builder = WasiCtxBuilder::new();
@@ -129,6 +129,7 @@ fn wasi_context(args: &RunArgs, file: &OsString, guest_args: &[OsString]) -> Res
             builder.env(&var.name, value).map_err(bad)?;
         }
     }
+    net::give(&mut builder, args)?;
     for dir in &args.dirs {
         builder
             .preopened_dir(&dir.host, &dir.guest, dir.read_only)

@@ -21,6 +21,8 @@ pub struct Linker<T: 'static> {
     engine: Engine,
     shadowing: bool,
     modules: HashMap<Box<str>, HashMap<Box<str>, Definition>>,
+    /// Host functions that share a name with a definition and differ from it in type.
+    versions: HashMap<Box<str>, HashMap<Box<str>, Vec<HostFuncDef>>>,
     _data: PhantomData<fn(T)>,
 }
 
@@ -36,6 +38,7 @@ impl<T: 'static> Clone for Linker<T> {
             engine: self.engine.clone(),
             shadowing: self.shadowing,
             modules: self.modules.clone(),
+            versions: self.versions.clone(),
             _data: PhantomData,
         }
     }
@@ -44,7 +47,13 @@ impl<T: 'static> Clone for Linker<T> {
 impl<T: 'static> Linker<T> {
     /// Makes an empty linker.
     pub fn new(engine: &Engine) -> Linker<T> {
-        Linker { engine: engine.clone(), shadowing: false, modules: HashMap::new(), _data: PhantomData }
+        Linker {
+            engine: engine.clone(),
+            shadowing: false,
+            modules: HashMap::new(),
+            versions: HashMap::new(),
+            _data: PhantomData,
+        }
     }
 
     /// Whether a name may be defined again.
@@ -62,6 +71,8 @@ impl<T: 'static> Linker<T> {
             return Err(Error::link(format!("`{module}` `{name}` is defined twice")));
         }
         names.insert(name.into(), definition);
+        // Versions belong to the definition that was there before.
+        self.versions.get_mut(module).and_then(|m| m.remove(name));
         Ok(self)
     }
 
@@ -73,6 +84,26 @@ impl<T: 'static> Linker<T> {
         let (ty, call) = f.into_host();
         let def = HostFuncDef::new(&self.engine, ty, call.0);
         self.insert(module, name, Definition::Host(def))
+    }
+
+    /// Adds another version of a function that is defined already, of another type. [`instantiate`](Self::instantiate)
+    /// gives a module the version whose type its import has, and the first one when none fits.
+    ///
+    /// # Errors
+    /// When no host function has that name.
+    pub fn func_wrap_version<P, R>(
+        &mut self,
+        module: &str,
+        name: &str,
+        f: impl IntoFunc<T, P, R>,
+    ) -> Result<&mut Self> {
+        if !matches!(self.modules.get(module).and_then(|m| m.get(name)), Some(Definition::Host(_))) {
+            return Err(Error::link(format!("`{module}` `{name}` is no host function, and can have no other version")));
+        }
+        let (ty, call) = f.into_host();
+        let def = HostFuncDef::new(&self.engine, ty, call.0);
+        self.versions.entry(module.into()).or_default().entry(name.into()).or_default().push(def);
+        Ok(self)
     }
 
     /// Defines a host function from a closure over values.
@@ -159,11 +190,17 @@ impl<T: 'static> Linker<T> {
         if !Engine::same(&self.engine, module.engine()) {
             return Err(Error::api("module and linker belong to different engines"));
         }
-        Prepared::new(module, |import| match self.modules.get(&import.module).and_then(|m| m.get(&import.name)) {
-            Some(Definition::Host(def)) => Ok(Found::Host(def)),
-            Some(Definition::Item(id, item)) => Ok(Found::Item(*id, item.clone())),
-            None => {
-                Err(Error::link(format!("unknown import `{}` `{}`: nothing provides it", import.module, import.name)))
+        Prepared::new(module, |import| {
+            if let Some(def) = self.version(import) {
+                return Ok(Found::Host(def));
+            }
+            match self.modules.get(&import.module).and_then(|m| m.get(&import.name)) {
+                Some(Definition::Host(def)) => Ok(Found::Host(def)),
+                Some(Definition::Item(id, item)) => Ok(Found::Item(*id, item.clone())),
+                None => {
+                    let (module, name) = (&import.module, &import.name);
+                    Err(Error::link(format!("unknown import `{module}` `{name}`: nothing provides it")))
+                }
             }
         })
     }
@@ -179,6 +216,13 @@ impl<T: 'static> Linker<T> {
                 Ok(Some(item.clone()))
             }
         }
+    }
+
+    /// The version of an imported function, other than the first, that has the type of the import.
+    fn version(&self, import: &wasm::Import) -> Option<&HostFuncDef> {
+        let RawImport::Func(type_id) = import.ty else { return None };
+        let versions = self.versions.get(&*import.module)?.get(&*import.name)?;
+        versions.iter().find(|def| def.type_id == type_id)
     }
 
     /// The item of that name, made for the store if it is a host function.

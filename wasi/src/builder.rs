@@ -11,6 +11,8 @@ use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::descriptor::{Descriptor, Directory, Object};
+use crate::net::grant::{Grant, Network, Refusal};
+use crate::poll::Pollers;
 use crate::stat::describe_shared;
 use crate::table::FdTable;
 use crate::types::FileType;
@@ -80,6 +82,7 @@ pub struct WasiCtxBuilder {
     env: Vec<Vec<u8>>,
     stdio: [Descriptor; 3],
     preopens: Vec<Descriptor>,
+    network: Network,
     max_fds: u32,
 }
 
@@ -105,6 +108,7 @@ impl WasiCtxBuilder {
             env: Vec::new(),
             stdio: [Descriptor::null(), Descriptor::null(), Descriptor::null()],
             preopens: Vec::new(),
+            network: Network::default(),
             max_fds: DEFAULT_MAX_FDS,
         }
     }
@@ -253,6 +257,18 @@ impl WasiCtxBuilder {
         Ok(self)
     }
 
+    /// Lets the guest use a part of the network.
+    pub fn network(&mut self, grant: Grant) -> &mut Self {
+        self.network.grant(grant);
+        self
+    }
+
+    /// Has `f` told whenever the guest is refused the network for want of a grant.
+    pub fn on_network_refusal(&mut self, f: impl FnMut(&Refusal) + Send + 'static) -> &mut Self {
+        self.network.on_refusal(Box::new(f));
+        self
+    }
+
     /// Limits how many descriptors the guest may have open, counting what it is given.
     pub fn max_fds(&mut self, limit: u32) -> &mut Self {
         self.max_fds = limit;
@@ -261,12 +277,12 @@ impl WasiCtxBuilder {
 
     /// Makes the context; the builder is empty afterwards.
     pub fn build(&mut self) -> Result<WasiCtx, BuildError> {
-        let WasiCtxBuilder { args, env, stdio, preopens, max_fds } = std::mem::take(self);
+        let WasiCtxBuilder { args, env, stdio, preopens, network, max_fds } = std::mem::take(self);
         let mut table = FdTable::new(max_fds);
         for descriptor in stdio.into_iter().chain(preopens) {
             table.insert(descriptor).map_err(|_| BuildError::TooMany(max_fds))?;
         }
-        Ok(WasiCtx { args, env, table })
+        Ok(WasiCtx { args, env, table, network, poller: Pollers::default() })
     }
 }
 

@@ -53,6 +53,13 @@ impl Descriptor {
         }
     }
 
+    /// Takes note of whether a socket took all it was given.
+    pub(crate) fn note_sent(&mut self, from: &[IoSlice<'_>], sent: &Result<usize, Errno>) {
+        let given = from.iter().map(|slice| slice.len()).sum();
+        self.told.set(false);
+        self.writable = sent.as_ref().is_ok_and(|sent| *sent == given);
+    }
+
     fn write(&mut self, from: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let nonblocking = self.nonblocking();
         match &self.object {
@@ -70,7 +77,11 @@ impl Descriptor {
                 let from = if self.shared && nonblocking { &first } else { from };
                 Ok(sys::until_done(fd.as_fd(), PollFlags::OUT, nonblocking, || writev(fd, from))?)
             }
-            Object::Socket(fd) => send(fd.as_fd(), from, nonblocking),
+            Object::Socket(fd) => {
+                let sent = send(fd.as_fd(), from, nonblocking);
+                self.note_sent(from, &sent);
+                sent
+            }
         }
     }
 }
@@ -320,6 +331,7 @@ impl WasiCtx {
             rustix::fs::fcntl_setfl(file, host)?;
         }
         descriptor.flags = flags;
+        descriptor.undecided = false;
         Ok(())
     }
 }

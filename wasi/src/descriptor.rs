@@ -2,12 +2,15 @@
 //! In: host descriptors and in-memory streams; out: checked access to them.
 //! Invariant: rights only ever shrink; `read_only` is the embedder's word and holds whatever the rights say.
 
+use std::cell::Cell;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 use cap_std::fs::Dir;
 
 use crate::Errno;
+use crate::net::datagram::Heard;
 use crate::types::{FileType, fdflag, right, rights};
 
 /// What is behind a descriptor.
@@ -52,6 +55,20 @@ pub(crate) struct Descriptor {
     pub(crate) read_only: bool,
     /// Whether other processes share the open file, so that its flags must be left as they are.
     pub(crate) shared: bool,
+    /// Who connected, for a connection that was accepted. Guests ask after they accept, when the peer may be gone already
+    /// and the host knows no more; servers take that for a failure of the listener.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Where the latest datagrams came from.
+    pub(crate) heard: Heard,
+    /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
+    /// ask for that after everything they send, and get their answer without the host.
+    pub(crate) writable: bool,
+    /// Whether the guest was told that it is, and has sent nothing since.
+    pub(crate) told: Cell<bool>,
+    /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
+    /// non-blocking, and it is from then on, since a language runtime with an event loop of its own (Go's) asks, and
+    /// keeps out of that loop what would block.
+    pub(crate) undecided: bool,
 }
 
 impl Descriptor {
@@ -66,7 +83,20 @@ impl Descriptor {
             Object::Input(..) => (rights::STREAM & !right::FD_WRITE, 0),
             Object::Output(_) => (rights::STREAM & !right::FD_READ, 0),
         };
-        Descriptor { object, filetype, flags: 0, base, inheriting, read_only: false, shared: false }
+        Descriptor {
+            object,
+            filetype,
+            flags: 0,
+            base,
+            inheriting,
+            read_only: false,
+            shared: false,
+            peer: None,
+            heard: Heard::default(),
+            writable: false,
+            told: Cell::new(false),
+            undecided: false,
+        }
     }
 
     /// A descriptor with nothing behind it.
@@ -94,6 +124,14 @@ impl Descriptor {
     #[inline]
     pub(crate) fn nonblocking(&self) -> bool {
         self.flags & fdflag::NONBLOCK != 0
+    }
+
+    /// The flags, for a guest that asks; see [`undecided`](Self::undecided).
+    pub(crate) fn tell_flags(&mut self) -> u16 {
+        if std::mem::take(&mut self.undecided) {
+            self.flags |= fdflag::NONBLOCK;
+        }
+        self.flags
     }
 
     /// Whether reading may wait for somebody else to write.

@@ -5,7 +5,8 @@ use rustix::io::Errno as Host;
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal $(, $host:ident)*;)*) => {
-        /// An error number of `wasi_snapshot_preview1` (the numbers of `wasi_unstable` are the same).
+        /// An error number of `wasi_snapshot_preview1` (the numbers of `wasi_unstable` are the same); from 77 on, those
+        /// that its socket extension adds for name resolution.
         #[allow(missing_docs, reason = "each name is the specification's, and Display says what it means")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
         #[repr(u16)]
@@ -107,6 +108,17 @@ errnos! {
     TxtBsy = 74, "text file busy", TXTBSY;
     Xdev = 75, "cross-device link", XDEV;
     NotCapable = 76, "capabilities insufficient";
+    AiAddrFamily = 77, "the name has no address of that family";
+    AiAgain = 78, "temporary failure in name resolution";
+    AiBadFlags = 79, "bad flags for name resolution";
+    AiFail = 80, "name resolution failed for good";
+    AiFamily = 81, "address family not supported in name resolution";
+    AiMemory = 82, "no room for the results of name resolution";
+    AiNoData = 83, "the name has no address";
+    AiNoName = 84, "name or service not known";
+    AiService = 85, "service not known for this kind of socket";
+    AiSockType = 86, "kind of socket not supported in name resolution";
+    AiSystem = 87, "system error in name resolution";
 }
 
 impl From<std::io::Error> for Errno {
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn numbers_are_dense_and_in_order() {
-        assert_eq!(Errno::ALL.len(), 77);
+        assert_eq!(Errno::ALL.len(), 88);
         for (number, errno) in Errno::ALL.iter().enumerate() {
             assert_eq!(*errno as usize, number);
         }

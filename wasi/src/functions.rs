@@ -3,7 +3,9 @@
 //! Invariant: every function returns an errno except `proc_exit`, which is not in the list.
 
 /// Calls `$visit!` with every function under its module names; a line is `name = method(parameter: type, ..);`.
-/// `both` holds what the two modules share, `preview1` and `unstable` what they have under one name with two meanings.
+/// `both` holds what the two modules share, `preview1` and `unstable` what one of them has for itself or under one name
+/// with two meanings. `versions` are functions of `preview1` that are there once more with other parameters; which one a
+/// module gets is said by the type of its import.
 macro_rules! for_each_function {
     ($visit:ident) => {
         $visit! {
@@ -66,6 +68,50 @@ macro_rules! for_each_function {
                 path_filestat_get = path_filestat_get(fd: u32, lookup: u32, path: u32, path_len: u32, stat: u32);
                 poll_oneoff = poll_oneoff(subscriptions: u32, events: u32, count: u32, nevents: u32);
                 sock_accept = sock_accept(fd: u32, flags: u32, accepted: u32);
+                epoll_oneoff = epoll_oneoff(subscriptions: u32, events: u32, count: u32, nevents: u32);
+                sock_open = sock_open(family: u32, kind: u32, opened: u32);
+                sock_open_v2 = sock_open(family: u32, kind: u32, opened: u32);
+                sock_bind = sock_bind(fd: u32, addr: u32, port: u32);
+                sock_bind_v2 = sock_bind_v2(fd: u32, addr: u32, port: u32);
+                sock_listen = sock_listen(fd: u32, backlog: u32);
+                sock_listen_v2 = sock_listen(fd: u32, backlog: u32);
+                sock_accept_v2 = sock_accept(fd: u32, flags: u32, accepted: u32);
+                sock_connect = sock_connect(fd: u32, addr: u32, port: u32);
+                sock_connect_v2 = sock_connect_v2(fd: u32, addr: u32, port: u32);
+                sock_recv_v2 = sock_recv(
+                    fd: u32, iovs: u32, iovs_len: u32, ri_flags: u32, datalen: u32, ro_flags: u32
+                );
+                sock_recv_from = sock_recv_from(
+                    fd: u32, iovs: u32, iovs_len: u32, addr: u32, ri_flags: u32, datalen: u32, ro_flags: u32
+                );
+                sock_recv_from_v2 = sock_recv_from_v2(
+                    fd: u32, iovs: u32, iovs_len: u32, addr: u32, ri_flags: u32, port: u32, datalen: u32, ro_flags: u32
+                );
+                sock_send_v2 = sock_send(fd: u32, iovs: u32, iovs_len: u32, si_flags: u32, datalen: u32);
+                sock_send_to = sock_send_to(
+                    fd: u32, iovs: u32, iovs_len: u32, addr: u32, port: u32, si_flags: u32, datalen: u32
+                );
+                sock_send_to_v2 = sock_send_to_v2(
+                    fd: u32, iovs: u32, iovs_len: u32, addr: u32, port: u32, si_flags: u32, datalen: u32
+                );
+                sock_getsockopt = sock_getsockopt(fd: u32, level: u32, name: u32, value: u32, len: u32);
+                sock_setsockopt = sock_setsockopt(fd: u32, level: u32, name: u32, value: u32, len: u32);
+                sock_getlocaladdr = sock_getlocaladdr(fd: u32, addr: u32, kind: u32, port: u32);
+                sock_getlocaladdr_v2 = sock_getlocaladdr_v2(fd: u32, addr: u32, port: u32);
+                sock_getpeeraddr = sock_getpeeraddr(fd: u32, addr: u32, kind: u32, port: u32);
+                sock_getpeeraddr_v2 = sock_getpeeraddr_v2(fd: u32, addr: u32, port: u32);
+                sock_getaddrinfo = sock_getaddrinfo(
+                    node: u32, node_len: u32, service: u32, service_len: u32, hints: u32, res: u32, max: u32,
+                    found: u32
+                );
+            }
+            versions {
+                sock_accept = sock_accept_v1(fd: u32, accepted: u32);
+                sock_recv_from = sock_recv_from_v2(
+                    fd: u32, iovs: u32, iovs_len: u32, addr: u32, ri_flags: u32, port: u32, datalen: u32, ro_flags: u32
+                );
+                sock_getlocaladdr = sock_getlocaladdr_v2(fd: u32, addr: u32, port: u32);
+                sock_getpeeraddr = sock_getpeeraddr_v2(fd: u32, addr: u32, port: u32);
             }
             unstable {
                 fd_filestat_get = fd_filestat_get_unstable(fd: u32, stat: u32);
@@ -84,6 +130,7 @@ macro_rules! names {
     (
         both { $($both:ident = $bm:ident($($bp:ident: $bt:ty),*);)* }
         preview1 { $($one:ident = $om:ident($($op:ident: $ot:ty),*);)* }
+        versions { $($version:ident = $vm:ident($($vp:ident: $vt:ty),*);)* }
         unstable { $($zero:ident = $zm:ident($($zp:ident: $zt:ty),*);)* }
     ) => {
         /// Every function that guests can import, as (module, name).
@@ -113,7 +160,7 @@ mod tests {
     #[test]
     fn all_functions_are_there_once() {
         let count = |module| WASI_FUNCTIONS.iter().filter(|(m, _)| *m == module).count();
-        assert_eq!((count(PREVIEW1), count(UNSTABLE)), (46, 45));
+        assert_eq!((count(PREVIEW1), count(UNSTABLE)), (69, 45));
         let unique: std::collections::BTreeSet<_> = WASI_FUNCTIONS.iter().collect();
         assert_eq!(unique.len(), WASI_FUNCTIONS.len());
     }

@@ -38,6 +38,14 @@ pub(crate) fn ranges(mem: &GuestMemory<'_>, at: u32, count: u32) -> Result<Range
     Ok(ranges)
 }
 
+/// As [`ranges`], for sockets: a message cannot be cut, so that too long a list is refused.
+pub(crate) fn socket_ranges(mem: &GuestMemory<'_>, at: u32, count: u32) -> Result<Ranges, Errno> {
+    if count as usize > MAX_BUFFERS {
+        return Err(Errno::Inval);
+    }
+    ranges(mem, at, count)
+}
+
 /// The slices to write from. They may overlap: nobody writes through them.
 pub(crate) fn slices<'m>(mem: &'m GuestMemory<'_>, ranges: &[Range<usize>]) -> SmallVec<[IoSlice<'m>; INLINE]> {
     let bytes = mem.bytes();

@@ -27,6 +27,8 @@
 //! - `builder`, `table`, `descriptor`: what a guest has open
 //! - `memory`, `iovec`, `types`, `errno`: what crosses the border
 //! - `data`, `stat`, `readdir`, `path`, `path_ops`, `open`, `poll`, `sock`, `process`: the functions
+//! - `net`: sockets that guests open themselves, and what they may do with them
+//! - `watch`: what the host's `epoll` knows of a guest's descriptors
 //! - `sys`: what is specific to an operating system
 
 #![forbid(unsafe_code)]
@@ -39,6 +41,7 @@ mod functions;
 mod iovec;
 mod link;
 mod memory;
+mod net;
 mod open;
 mod path;
 mod path_ops;
@@ -50,12 +53,14 @@ mod stat;
 mod sys;
 mod table;
 pub mod types;
+mod watch;
 
 pub use builder::{BuildError, OutputBuffer, WasiCtxBuilder};
 pub use errno::Errno;
 pub use functions::{PREVIEW1, UNSTABLE, WASI_FUNCTIONS};
 pub use link::add_to_linker;
 pub use memory::GuestMemory;
+pub use net::grant::{Grant, GrantError, Refusal};
 pub use process::I32Exit;
 
 /// One guest's side of the interface: its arguments, environment and descriptors.
@@ -64,4 +69,6 @@ pub struct WasiCtx {
     args: Vec<Vec<u8>>,
     env: Vec<Vec<u8>>,
     table: table::FdTable,
+    network: net::grant::Network,
+    poller: poll::Pollers,
 }

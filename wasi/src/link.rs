@@ -29,6 +29,7 @@ macro_rules! link {
     (
         both { $($both:ident = $bm:ident($($bp:ident: $bt:ty),*);)* }
         preview1 { $($one:ident = $om:ident($($op:ident: $ot:ty),*);)* }
+        versions { $($version:ident = $vm:ident($($vp:ident: $vt:ty),*);)* }
         unstable { $($zero:ident = $zm:ident($($zp:ident: $zt:ty),*);)* }
     ) => {
         /// Defines every function of `wasi_snapshot_preview1` and `wasi_unstable` in `linker`; `get` finds the context
@@ -39,18 +40,19 @@ macro_rules! link {
             get: impl Fn(&mut T) -> &mut WasiCtx + Send + Sync + Copy + 'static,
         ) -> Result<()> {
             for module in [PREVIEW1, UNSTABLE] {
-                $(link!(@define linker, get, module, $both = $bm($($bp: $bt),*));)*
+                $(link!(@define func_wrap, linker, get, module, $both = $bm($($bp: $bt),*));)*
                 linker.func_wrap(module, "proc_exit", move |mut caller: Caller<'_, T>, code: u32| -> Result<()> {
                     Err(Error::host(get(caller.data_mut()).proc_exit(code)))
                 })?;
             }
-            $(link!(@define linker, get, PREVIEW1, $one = $om($($op: $ot),*));)*
-            $(link!(@define linker, get, UNSTABLE, $zero = $zm($($zp: $zt),*));)*
+            $(link!(@define func_wrap, linker, get, PREVIEW1, $one = $om($($op: $ot),*));)*
+            $(link!(@define func_wrap_version, linker, get, PREVIEW1, $version = $vm($($vp: $vt),*));)*
+            $(link!(@define func_wrap, linker, get, UNSTABLE, $zero = $zm($($zp: $zt),*));)*
             Ok(())
         }
     };
-    (@define $linker:ident, $get:ident, $module:expr, $name:ident = $method:ident($($p:ident: $t:ty),*)) => {
-        $linker.func_wrap(
+    (@define $define:ident, $linker:ident, $get:ident, $module:expr, $name:ident = $method:ident($($p:ident: $t:ty),*)) => {
+        $linker.$define(
             $module,
             stringify!($name),
             move |mut caller: Caller<'_, T>, $($p: $t),*| -> Result<i32> {

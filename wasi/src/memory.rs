@@ -53,6 +53,16 @@ impl<'a> GuestMemory<'a> {
         std::str::from_utf8(self.slice(at, len)?).map_err(|_| Errno::Ilseq)
     }
 
+    /// Checks the alignment of a structure, as the socket extension does before it looks at one.
+    pub(crate) fn aligned(&self, at: u32, alignment: u32) -> Result<(), Errno> {
+        if at.is_multiple_of(alignment) { Ok(()) } else { Err(Errno::AddrNotAvail) }
+    }
+
+    pub(crate) fn read_u32(&self, at: u32) -> Result<u32, Errno> {
+        let bytes = self.slice(at, 4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
     pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Errno> {
         let start = at as usize;
         let end = start.checked_add(bytes.len()).ok_or(Errno::Fault)?;

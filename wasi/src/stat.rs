@@ -59,18 +59,23 @@ impl Descriptor {
 impl WasiCtx {
     /// Closes a descriptor.
     pub fn fd_close(&mut self, _mem: &mut GuestMemory<'_>, fd: u32) -> Result<(), Errno> {
+        self.poller.forget(&self.table, fd);
         self.table.remove(fd).map(drop)
     }
 
     /// Moves a descriptor over another one, which is closed.
     pub fn fd_renumber(&mut self, _mem: &mut GuestMemory<'_>, from: u32, to: u32) -> Result<(), Errno> {
+        self.poller.forget(&self.table, from);
+        self.poller.forget(&self.table, to);
         self.table.renumber(from, to)
     }
 
     /// Tells a descriptor's type, flags and rights.
     pub fn fd_fdstat_get(&mut self, mem: &mut GuestMemory<'_>, fd: u32, stat: u32) -> Result<(), Errno> {
-        let descriptor = self.table.get(fd)?;
-        let Descriptor { filetype, flags, base, inheriting, .. } = *descriptor;
+        let descriptor = self.table.get_mut(fd)?;
+        mem.check(stat, 24)?;
+        let flags = descriptor.tell_flags();
+        let Descriptor { filetype, base, inheriting, .. } = *descriptor;
         write_fdstat(mem, stat, filetype, flags, base, inheriting)
     }
 
@@ -88,6 +93,8 @@ impl WasiCtx {
         }
         descriptor.base = base;
         descriptor.inheriting = inheriting;
+        // Whether it may be waited for is asked again.
+        self.poller.forget(&self.table, fd);
         Ok(())
     }
 
@@ -169,6 +176,9 @@ pub(crate) fn describe_shared(fd: std::os::fd::OwnedFd) -> Result<Descriptor, Er
     let kind = Host::from_raw_mode(stat.st_mode);
     let mode = rustix::fs::fcntl_getfl(&fd)?;
     let (object, filetype): (fn(_) -> Object, FileType) = match kind {
+        Host::Socket if rustix::net::sockopt::socket_acceptconn(&fd).unwrap_or(false) => {
+            return Descriptor::listener(fd);
+        }
         Host::Socket => (Object::Socket, crate::sock::socket_type(&fd)?),
         Host::CharacterDevice if rustix::termios::isatty(&fd) => (Object::Stream, kind.into()),
         Host::RegularFile | Host::BlockDevice | Host::CharacterDevice => (Object::File, kind.into()),

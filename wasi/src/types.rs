@@ -74,6 +74,13 @@ bits! {
 }
 
 bits! {
+    /// Hints of `sock_getaddrinfo`.
+    addrinfoflag: u16 {
+        PASSIVE = 0; CANONNAME = 1; NUMERICHOST = 2; NUMERICSERV = 3; V4MAPPED = 4; ALL_ADDRESSES = 5; ADDRCONFIG = 6;
+    }
+}
+
+bits! {
     /// Flags of a clock subscription.
     subclockflag: u16 { ABSTIME = 0; }
 }
@@ -122,6 +129,9 @@ pub(crate) mod rights {
     /// What applies to a listening socket.
     pub(crate) const LISTENER: u64 =
         FD_READ | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_ACCEPT | SOCK_SHUTDOWN;
+
+    /// What applies to a socket that the guest opened, of which it is not known yet what will become of it.
+    pub(crate) const OPENED_SOCKET: u64 = SOCKET | LISTENER;
 
     /// What anything opened by path can have.
     pub(crate) const BY_PATH: u64 = DIRECTORY | FILE;

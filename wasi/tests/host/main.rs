@@ -6,6 +6,7 @@ mod directories;
 mod escapes;
 mod files;
 mod guest;
+mod network;
 mod polling;
 mod read_only;
 mod sockets;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use tempfile::tempdir;
@@ -32,6 +33,15 @@ struct Event {
 }
 
 fn poll(guest: &mut Guest, subs: &[Sub]) -> Result<Vec<Event>> {
+    poll_with(guest, subs, false)
+}
+
+/// The same with `epoll_oneoff`.
+fn edges(guest: &mut Guest, subs: &[Sub]) -> Result<Vec<Event>> {
+    poll_with(guest, subs, true)
+}
+
+fn poll_with(guest: &mut Guest, subs: &[Sub], edge: bool) -> Result<Vec<Event>> {
     for (index, sub) in subs.iter().enumerate() {
         let mut bytes = [0u8; 48];
         bytes[0..8].copy_from_slice(&(100 + index as u64).to_le_bytes());
@@ -48,7 +58,11 @@ fn poll(guest: &mut Guest, subs: &[Sub]) -> Result<Vec<Event>> {
         }
         guest.put(SUBSCRIPTIONS + index as u32 * 48, &bytes);
     }
-    guest.call(|ctx, mem| ctx.poll_oneoff(mem, SUBSCRIPTIONS, EVENTS, subs.len() as u32, OUT))?;
+    let count = subs.len() as u32;
+    guest.call(|ctx, mem| match edge {
+        false => ctx.poll_oneoff(mem, SUBSCRIPTIONS, EVENTS, count, OUT),
+        true => ctx.epoll_oneoff(mem, SUBSCRIPTIONS, EVENTS, count, OUT),
+    })?;
     let event = |index| {
         let at = EVENTS + index * 32;
         Event {
@@ -193,4 +207,161 @@ fn many_subscriptions_work() {
     let subs = vec![relative(1_000_000); 200];
     let events = poll(&mut guest, &subs).unwrap();
     assert!(!events.is_empty() && events.iter().all(|event| event.error == 0));
+}
+
+/// A guest with connected sockets from descriptor 3 on, and their other ends.
+fn connected(count: usize) -> (Guest, Vec<UnixStream>) {
+    let mut builder = WasiCtxBuilder::new();
+    let mut peers = Vec::new();
+    for _ in 0..count {
+        let (own, peer) = UnixStream::pair().unwrap();
+        builder.preopened_socket(own).unwrap();
+        peers.push(peer);
+    }
+    (Guest::new(builder.build().unwrap()), peers)
+}
+
+fn read(fd: u32) -> Sub {
+    Sub::Fd { tag: READ, fd }
+}
+
+fn write(fd: u32) -> Sub {
+    Sub::Fd { tag: WRITE, fd }
+}
+
+/// Which subscriptions are ready, by their number in the list.
+fn ready(events: Result<Vec<Event>>) -> Vec<u64> {
+    events.unwrap().iter().map(|event| event.userdata - 100).collect()
+}
+
+#[test]
+fn readiness_lasts_until_it_is_used() {
+    let (mut guest, mut peers) = connected(3);
+    let subs = [read(3), read(4), read(5), relative(2_000_000)];
+    assert_eq!(ready(poll(&mut guest, &subs)), [3]);
+    peers[1].write_all(b"x").unwrap();
+    for _ in 0..3 {
+        assert_eq!(ready(poll(&mut guest, &subs)), [1]);
+    }
+    guest.read(4, 9).unwrap();
+    assert_eq!(ready(poll(&mut guest, &subs)), [3]);
+    assert_eq!(ready(poll(&mut guest, &[write(4), read(4)])), [0]);
+    assert_eq!(ready(poll(&mut guest, &[read(4), relative(2_000_000)])), [1], "nobody asks for writing any more");
+}
+
+#[test]
+fn what_is_left_out_of_a_list_is_not_reported() {
+    let (mut guest, mut peers) = connected(2);
+    let both = [read(3), read(4), relative(2_000_000)];
+    assert_eq!(ready(poll(&mut guest, &both)), [2]);
+    peers[0].write_all(b"x").unwrap();
+    let start = Instant::now();
+    assert_eq!(ready(poll(&mut guest, &[read(4), relative(20_000_000)])), [1]);
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    assert_eq!(ready(poll(&mut guest, &both)), [0], "and is there when it is asked for again");
+}
+
+#[test]
+fn edges_are_reported_once() {
+    let (mut guest, mut peers) = connected(2);
+    let subs = [read(3), read(4), relative(2_000_000)];
+    peers[0].write_all(b"x").unwrap();
+    assert_eq!(ready(edges(&mut guest, &subs)), [0]);
+    assert_eq!(ready(edges(&mut guest, &subs)), [2], "nothing new");
+    assert_eq!(ready(poll(&mut guest, &subs)), [0], "the other function is not concerned");
+    peers[0].write_all(b"y").unwrap();
+    peers[1].write_all(b"z").unwrap();
+    assert_eq!(ready(edges(&mut guest, &subs)), [0, 1]);
+    assert_eq!(ready(edges(&mut guest, &subs)), [2]);
+    assert_eq!(ready(edges(&mut guest, &[read(4), relative(2_000_000)])), [1]);
+    assert_eq!(ready(edges(&mut guest, &subs)), [0], "waited for anew");
+    assert_eq!(ready(edges(&mut guest, &[write(3), read(3), read(4)])), [0, 1], "a new direction");
+}
+
+#[test]
+fn what_a_guest_knows_and_does_not_use_it_is_told_again_later() {
+    let (mut guest, mut peers) = connected(2);
+    guest.write(3, b"x").unwrap();
+    let subs = [write(3), read(3), read(4)];
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    let start = Instant::now();
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    assert_eq!(ready(poll(&mut guest, &subs)), [0]);
+    assert!(start.elapsed() >= Duration::from_millis(10), "a loop that only asks does not spin");
+    assert_eq!(ready(poll(&mut guest, &[write(3), relative(0)])), [0, 1], "who does not wait gets the whole truth");
+    peers[1].write_all(b"y").unwrap();
+    assert!(ready(poll(&mut guest, &subs)).contains(&2));
+    guest.write(3, b"x").unwrap();
+    assert_eq!(ready(poll(&mut guest, &subs)), [0, 2], "it was used");
+}
+
+#[test]
+fn closing_and_reusing_a_number_is_harmless() {
+    let (mut guest, mut peers) = connected(2);
+    let subs = [read(3), read(4), relative(2_000_000)];
+    for wait in [poll, edges] {
+        assert_eq!(ready(wait(&mut guest, &subs)), [2]);
+    }
+    guest.close(3).unwrap();
+    peers[1].write_all(b"x").unwrap();
+    let events = poll(&mut guest, &subs).unwrap();
+    assert_eq!((events[0].error, events[1].userdata, events.len()), (Errno::Badf as u16, 101, 2));
+    // The number is taken by another descriptor, with another socket behind it.
+    guest.call(|ctx, mem| ctx.fd_renumber(mem, 4, 2)).unwrap();
+    let subs = [read(2), read(3), relative(2_000_000)];
+    for wait in [poll, edges] {
+        let events = wait(&mut guest, &subs).unwrap();
+        assert_eq!((events[0].error, events[0].userdata, events[1].error), (0, 100, Errno::Badf as u16));
+    }
+    guest.read(2, 9).unwrap();
+    assert_eq!(ready(poll(&mut guest, &[read(2), relative(2_000_000)])), [1]);
+    drop(peers);
+    assert_eq!(poll(&mut guest, &[read(2)]).unwrap(), [event(100, READ, 0, eventrwflag::HANGUP)]);
+}
+
+#[test]
+fn a_shared_file_that_was_closed_is_forgotten() {
+    // The other copy keeps the open file, and with it what the host knows of it, alive.
+    let (own, mut peer) = UnixStream::pair().unwrap();
+    let copy = own.try_clone().unwrap();
+    let mut builder = WasiCtxBuilder::new();
+    builder.preopened_socket(own).unwrap();
+    let mut guest = Guest::new(builder.build().unwrap());
+    assert_eq!(ready(poll(&mut guest, &[read(3), relative(1_000_000)])), [1]);
+    guest.close(3).unwrap();
+    peer.write_all(b"x").unwrap();
+    let start = Instant::now();
+    assert_eq!(ready(poll(&mut guest, &[read(0), relative(20_000_000)])), [0]);
+    assert_eq!(ready(poll(&mut guest, &[relative(20_000_000)])), [0]);
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    drop(copy);
+}
+
+#[test]
+fn dropped_rights_end_the_waiting() {
+    let (mut guest, _peers) = connected(1);
+    assert_eq!(ready(poll(&mut guest, &[read(3), relative(1_000_000)])), [1]);
+    guest.call(|ctx, mem| ctx.fd_fdstat_set_rights(mem, 3, right::FD_WRITE, 0)).unwrap();
+    assert_eq!(poll(&mut guest, &[read(3), relative(u64::MAX)]).unwrap()[0].error, Errno::Badf as u16);
+}
+
+#[test]
+fn hundreds_of_descriptors_are_told_apart() {
+    let (mut guest, mut peers) = connected(300);
+    let mut subs: Vec<Sub> = (3..303).map(read).collect();
+    subs.push(relative(1_000_000));
+    assert_eq!(ready(poll(&mut guest, &subs)), [300]);
+    for index in [0, 7, 299] {
+        peers[index].write_all(b"x").unwrap();
+    }
+    assert_eq!(ready(poll(&mut guest, &subs)), [0, 7, 299]);
+    peers.iter_mut().for_each(|peer| peer.write_all(b"y").unwrap());
+    // All of them, over as many calls as the host likes.
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 300 {
+        for index in ready(poll(&mut guest, &subs)) {
+            guest.read(index as u32 + 3, 9).unwrap();
+            assert!(seen.insert(index));
+        }
+    }
 }

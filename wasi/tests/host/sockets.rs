@@ -97,13 +97,11 @@ fn bad_calls_have_their_errno() {
     let fd = accept(&mut guest, 0).unwrap();
     guest.iovecs(&[(DATA, 1)]);
     let shutdown = |guest: &mut Guest, fd, how| guest.call(|ctx, mem| ctx.sock_shutdown(mem, fd, how));
-    assert_eq!(shutdown(&mut guest, fd, 0), Err(Errno::Inval));
     assert_eq!(shutdown(&mut guest, fd, 4), Err(Errno::Inval));
     assert_eq!(shutdown(&mut guest, 1, 1), Err(Errno::NotSock));
     assert_eq!(shutdown(&mut guest, 99, 1), Err(Errno::Badf));
     assert_eq!(recv(&mut guest, 1, 1, 0), Err(Errno::NotSock));
     assert_eq!(recv(&mut guest, fd, 1, 4), Err(Errno::Inval));
-    assert_eq!(guest.call(|ctx, mem| ctx.sock_send(mem, fd, IOVECS, 1, 1, OUT)), Err(Errno::Inval));
     assert_eq!(guest.call(|ctx, mem| ctx.sock_accept(mem, fd, 0, OUT)), Err(Errno::NotCapable));
     assert_eq!(guest.call(|ctx, mem| ctx.sock_accept(mem, 3, 0, u32::MAX)), Err(Errno::Fault));
     assert_eq!(guest.call(|ctx, mem| ctx.fd_seek(mem, fd, 0, 0, OUT)), Err(Errno::Spipe));

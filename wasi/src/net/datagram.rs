@@ -1,0 +1,210 @@
+//! Receiving with, and sending to, an address: `sock_recv_from`, `sock_send_to`. In: guest buffers; out: counts and
+//! addresses. Invariant: where an answer goes is checked before anything is received, so that no datagram is lost to a
+//! bad pointer.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use rustix::event::PollFlags;
+use rustix::net::{
+    RecvAncillaryBuffer, ReturnFlags, SendAncillaryBuffer, SendFlags, getpeername, recvmsg, sendmsg_addr,
+};
+
+use crate::memory::GuestMemory;
+use crate::net::Version;
+use crate::net::address::{Address, Buffer};
+use crate::sock::recv_flags;
+use crate::types::{FileType, roflag};
+use crate::{Errno, WasiCtx, iovec, sys};
+
+/// How many senders are remembered for a socket.
+const REMEMBERED: usize = 64;
+
+/// Where the latest datagrams of a socket came from: who may receive may answer, with no grant for every client.
+#[derive(Debug, Default)]
+pub(crate) struct Heard(VecDeque<SocketAddr>);
+
+impl Heard {
+    fn add(&mut self, from: SocketAddr) {
+        if !self.has(from) {
+            if self.0.len() >= REMEMBERED {
+                self.0.pop_front();
+            }
+            self.0.push_back(from);
+        }
+    }
+
+    /// The latest comes first, as it is answered most often.
+    fn has(&self, address: SocketAddr) -> bool {
+        self.0.iter().rev().any(|heard| *heard == address)
+    }
+}
+
+/// Where the results of a receiving call go.
+struct Results {
+    port: Option<u32>,
+    datalen: u32,
+    ro_flags: u32,
+}
+
+impl Results {
+    fn check(&self, mem: &GuestMemory<'_>) -> Result<(), Errno> {
+        for at in self.port.into_iter().chain([self.datalen]) {
+            mem.aligned(at, 4)?;
+            mem.check(at, 4)?;
+        }
+        mem.aligned(self.ro_flags, 2)?;
+        mem.check(self.ro_flags, 2)
+    }
+}
+
+impl WasiCtx {
+    /// Receives, and tells the sender's address without its port.
+    #[allow(clippy::too_many_arguments, reason = "the specification's parameters")]
+    pub fn sock_recv_from(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        iovs: u32,
+        iovs_len: u32,
+        addr: u32,
+        ri_flags: u32,
+        datalen: u32,
+        ro_flags: u32,
+    ) -> Result<(), Errno> {
+        self.recv_from(mem, fd, (iovs, iovs_len), addr, ri_flags, Results { port: None, datalen, ro_flags })
+    }
+
+    /// Receives, and tells the sender's address and port.
+    #[allow(clippy::too_many_arguments, reason = "the specification's parameters")]
+    pub fn sock_recv_from_v2(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        iovs: u32,
+        iovs_len: u32,
+        addr: u32,
+        ri_flags: u32,
+        port: u32,
+        datalen: u32,
+        ro_flags: u32,
+    ) -> Result<(), Errno> {
+        self.recv_from(mem, fd, (iovs, iovs_len), addr, ri_flags, Results { port: Some(port), datalen, ro_flags })
+    }
+
+    fn recv_from(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        (iovs, iovs_len): (u32, u32),
+        addr: u32,
+        ri_flags: u32,
+        results: Results,
+    ) -> Result<(), Errno> {
+        results.check(mem)?;
+        let descriptor = self.table.get_mut(fd)?;
+        let socket = descriptor.socket()?.as_fd();
+        let buffer = Buffer::at(mem, addr)?;
+        buffer.check_answer(if results.port.is_some() { Version::Two } else { Version::One })?;
+        let nonblocking = descriptor.nonblocking();
+        let flags = recv_flags(ri_flags, nonblocking)?;
+        let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
+        let mut from = None;
+        let mut truncated = false;
+        let got = iovec::fill(mem, &ranges, true, |slices, _| {
+            let received = sys::until_done(socket, PollFlags::IN, nonblocking, || {
+                recvmsg(socket, slices, &mut RecvAncillaryBuffer::default(), flags)
+            })?;
+            truncated = received.flags.contains(ReturnFlags::TRUNC);
+            from = received.address;
+            Ok(received.bytes)
+        })?;
+        // A stream says nothing about the sender, who is known from the connection.
+        let from = from.or_else(|| getpeername(socket).ok().flatten());
+        let number = match from.map(Address::try_from) {
+            Some(Ok(address)) => {
+                if let (Address::Inet(from), FileType::SocketDgram, false) =
+                    (&address, descriptor.filetype, self.network.all())
+                {
+                    descriptor.heard.add(*from);
+                }
+                buffer.write(mem, &address)?
+            }
+            _ => 0,
+        };
+        if let Some(port) = results.port {
+            mem.write_u32(port, number)?;
+        }
+        mem.write_u32(results.datalen, got)?;
+        mem.write_u16(results.ro_flags, if truncated { roflag::DATA_TRUNCATED } else { 0 })
+    }
+
+    /// Sends to an address.
+    #[allow(clippy::too_many_arguments, reason = "the specification's parameters")]
+    pub fn sock_send_to(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        iovs: u32,
+        iovs_len: u32,
+        addr: u32,
+        port: u32,
+        si_flags: u32,
+        datalen: u32,
+    ) -> Result<(), Errno> {
+        self.send_to(mem, fd, (iovs, iovs_len), (addr, port, Version::One), si_flags, datalen)
+    }
+
+    /// Sends to an address, which may be a storage.
+    #[allow(clippy::too_many_arguments, reason = "the specification's parameters")]
+    pub fn sock_send_to_v2(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        iovs: u32,
+        iovs_len: u32,
+        addr: u32,
+        port: u32,
+        si_flags: u32,
+        datalen: u32,
+    ) -> Result<(), Errno> {
+        self.send_to(mem, fd, (iovs, iovs_len), (addr, port, Version::Two), si_flags, datalen)
+    }
+
+    /// No flags are defined, and guests pass whatever they like.
+    fn send_to(
+        &mut self,
+        mem: &mut GuestMemory<'_>,
+        fd: u32,
+        (iovs, iovs_len): (u32, u32),
+        (addr, port, version): (u32, u32, Version),
+        _si_flags: u32,
+        datalen: u32,
+    ) -> Result<(), Errno> {
+        mem.aligned(datalen, 4)?;
+        mem.check(datalen, 4)?;
+        let descriptor = self.table.get(fd)?;
+        let socket = descriptor.socket()?.as_fd();
+        let nonblocking = descriptor.nonblocking();
+        let address = Buffer::at(mem, addr)?.read(mem, port, version)?;
+        let answers = matches!(address, Address::Inet(to) if descriptor.heard.has(to));
+        if !answers && !self.network.may_connect(&address) {
+            return Err(Errno::Acces);
+        }
+        let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(SendFlags::DONTWAIT, nonblocking);
+        let sent = {
+            let slices = iovec::slices(mem, &ranges);
+            sys::until_done(socket, PollFlags::OUT, nonblocking, || {
+                let control = &mut SendAncillaryBuffer::default();
+                match &address {
+                    Address::Inet(address) => sendmsg_addr(socket, address, &slices, control, flags),
+                    Address::Unix(address) => sendmsg_addr(socket, address, &slices, control, flags),
+                }
+            })?
+        };
+        mem.write_u32(datalen, u32::try_from(sent).map_err(|_| Errno::Overflow)?)
+    }
+}
