@@ -11,7 +11,7 @@ use vm::Module;
 
 /// Starts the process, if there is something for it to do. Where that fails, the next run does what this one has done.
 pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
-    if args.no_fill || !file.is_file() || !matches!(module.note_interpreted(), Ok(true)) {
+    if args.no_fill || !matches!(module.note_interpreted(), Ok(true)) || !file.is_file() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

@@ -157,17 +157,22 @@ impl Run {
     }
 
     fn link(&mut self, linker: &mut Linker<Host>, module: &Module) -> Result<(), Exit> {
-        wasi::add_to_linker(linker, |host: &mut Host| &mut host.wasi).map_err(|e| Exit::failure(e.to_string()))?;
+        let wasi = |linker: &mut Linker<Host>, module: &Module| {
+            let added = wasi::add_imports_to_linker(linker, module, |host: &mut Host| &mut host.wasi);
+            added.map_err(|e| Exit::failure(e.to_string()))
+        };
         let policy = self.args.unknown_imports;
         for preload in std::mem::take(&mut self.args.preloads) {
             let library = module::load(module.engine(), &preload.file)?;
             let file = preload.file.display().to_string();
+            wasi(linker, &library)?;
             link::complete(linker, &library, &file, policy)?;
             if let Err(e) = linker.module(&mut self.store, &preload.name, &library) {
                 self.file = file;
                 return Err(self.explain(&e));
             }
         }
+        wasi(linker, module)?;
         link::complete(linker, module, &self.file, policy)
     }
 

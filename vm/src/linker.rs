@@ -76,6 +76,11 @@ impl<T: 'static> Linker<T> {
         Ok(self)
     }
 
+    /// Whether there is an item of that name.
+    pub fn is_defined(&self, module: &str, name: &str) -> bool {
+        self.modules.get(module).is_some_and(|m| m.contains_key(name))
+    }
+
     /// Defines a host function from a closure over Rust types.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ mod watch;
 pub use builder::{BuildError, OutputBuffer, WasiCtxBuilder};
 pub use errno::Errno;
 pub use functions::{PREVIEW1, UNSTABLE, WASI_FUNCTIONS};
-pub use link::add_to_linker;
+pub use link::{add_imports_to_linker, add_to_linker};
 pub use memory::GuestMemory;
 pub use net::grant::{Grant, GrantError, Refusal};
 pub use process::I32Exit;
