@@ -60,6 +60,11 @@ impl Directories {
         Ok(path)
     }
 
+    /// Guests that use the network.
+    pub(crate) fn guests(&self) -> PathBuf {
+        self.bench.join("../wasi/tests/net/guests")
+    }
+
     /// All kernels except `hello`, in alphabetical order.
     pub(crate) fn all(&self) -> Result<Vec<Kernel>> {
         let directory = self.bench.join("kernels/wasm");

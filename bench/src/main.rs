@@ -6,6 +6,7 @@
 
 mod engines;
 mod error;
+mod http;
 mod kernels;
 mod measure;
 mod process;
@@ -48,6 +49,8 @@ enum Command {
     Compare(Compare),
     /// What a whole process costs: hello world, or a module of your own
     Startup(Startup),
+    /// CPU time per request of an HTTP server under load (needs `wrk`)
+    Http(Http),
     /// Both tables as Markdown, for a README
     Markdown(Compare),
     /// Which engines work here, and why the others do not
@@ -95,6 +98,25 @@ struct Startup {
     arguments: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+struct Http {
+    /// Numbers of connections, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", default_value = "10,100,1000")]
+    connections: Vec<u32>,
+    /// Idle connections beside one busy one
+    #[arg(long, default_value_t = 1000)]
+    idle: u32,
+    /// Seconds per run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Runs per figure, of which the median is shown
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Take no part of WasmEdge
+    #[arg(long)]
+    without_wasmedge: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scale {
     Small,
@@ -127,6 +149,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.command {
         Command::Compare(compare) => context.compare(compare, compare.format),
         Command::Startup(startup) => context.startup(startup),
+        Command::Http(options) => context.http(options),
         Command::Markdown(compare) => {
             let compared = context.compare(compare, Format::Markdown)?;
             writeln!(std::io::stdout())?;
@@ -206,6 +229,24 @@ impl Context {
         let notes = report::notes(&columns, &[name], std::slice::from_ref(&row), &found.absent);
         print(&table.render(options.format), &notes, options.format)?;
         Ok(all_right(&columns, &[row]))
+    }
+
+    fn http(&self, options: &Http) -> Result<bool> {
+        let programs = http::Programs {
+            vm: self.vm.clone().ok_or(Error::NoEngines)?,
+            wasmedge: engines::on_path("wasmedge").filter(|_| !options.without_wasmedge),
+            guests: self.directories.guests(),
+            out: self.directories.artifacts()?,
+        };
+        let load = http::Load {
+            connections: options.connections.clone(),
+            idle: options.idle,
+            seconds: options.seconds,
+            runs: options.runs,
+        };
+        let text = http::compare(&programs, &load)?;
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(true)
     }
 
     fn list_engines(&self) -> Result<bool> {
