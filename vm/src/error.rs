@@ -21,6 +21,22 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The cache of compiled code could not be used.
+    #[error("cannot use the cache in {path}: {source}")]
+    Cache {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Imports and what was offered for them do not fit.
     #[error("{0}")]
     Link(String),

@@ -124,7 +124,7 @@ impl Cache {
     }
 
     fn io(&self, source: std::io::Error) -> Error {
-        Error::Io { path: self.path.clone(), source }
+        Error::Cache { path: self.path.clone(), source }
     }
 
     /// What is in it, those not used for longest first.

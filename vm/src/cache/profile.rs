@@ -64,7 +64,7 @@ impl Module {
             let name = format!("{}-{}", short(&self.key()), std::process::id());
             fs::write(folder.join(name), encode(&functions))
         };
-        write().map_err(|source| Error::Io { path: cache.path().into(), source })?;
+        write().map_err(|source| Error::Cache { path: cache.path().into(), source })?;
         Ok(true)
     }
 
@@ -75,7 +75,7 @@ impl Module {
     /// When code cannot be written.
     pub fn compile_noted(&self) -> Result<Ahead> {
         let Some(cache) = self.inner.engine.config().cache.clone() else { return Ok(Ahead::default()) };
-        let io = |source| Error::Io { path: cache.path().into(), source };
+        let io = |source| Error::Cache { path: cache.path().into(), source };
         Directory::create(cache.path()).map_err(io)?;
         let lock = File::create(cache.path().join(LOCK)).map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| io(e.into()))?;

@@ -125,7 +125,7 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     let Some(cache) = inner.engine.config().cache.as_ref().filter(|_| keeps_code(inner.engine.config())) else {
         return Ok(false);
     };
-    let io = |source| Error::Io { path: cache.path().into(), source };
+    let io = |source| Error::Cache { path: cache.path().into(), source };
     if inner.origin.artifact {
         return if at_end { remember(inner, cache).map_err(io) } else { Ok(false) };
     }
@@ -363,7 +363,7 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
     let Some(cache) = &inner.engine.config().cache else {
         return Err(Error::api("there is no cache: give the artifact a name with -o"));
     };
-    let io = |source| Error::Io { path: cache.path().into(), source };
+    let io = |source| Error::Cache { path: cache.path().into(), source };
     let dir = Directory::create(cache.path()).map_err(io)?;
     dir.write(&key, true, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
     let (file, identity) = dir.entry(&key).ok_or_else(|| io(io::ErrorKind::NotFound.into()))?;
@@ -387,7 +387,7 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
 
 /// Writes a signed artifact.
 fn artifact(inner: &ModuleInner, assembled: &Assembled, key: Digest, path: &Path) -> Result<u64> {
-    let io = |source| Error::Io { path: path.into(), source };
+    let io = |source| Error::Write { path: path.into(), source };
     let secret = Key::find_or_make().map_err(io)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io(io::ErrorKind::IsADirectory.into()))?;
