@@ -9,16 +9,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Shared libraries that Rust's standard library asks for, and the archives that contain the same.
-const LIBRARIES: [(&str, &[&str]); 7] = [
-    ("c", &["libc.a"]),
-    ("m", &["libm.a"]),
-    ("gcc_s", &["libgcc_eh.a", "libgcc.a"]),
-    ("pthread", &["libpthread.a"]),
-    ("rt", &["librt.a"]),
-    ("dl", &["libdl.a"]),
-    ("util", &["libutil.a"]),
-];
+/// Shared libraries that Rust's standard library asks for.
+const LIBRARIES: [&str; 7] = ["c", "m", "gcc_s", "pthread", "rt", "dl", "util"];
+/// What is in them, as archives, which need each other.
+const ARCHIVES: [&str; 8] =
+    ["libc.a", "libm.a", "libgcc_eh.a", "libgcc.a", "libpthread.a", "librt.a", "libdl.a", "libutil.a"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -26,7 +21,7 @@ fn main() {
     if var("CARGO_CFG_TARGET_OS") != "linux" || var("CARGO_CFG_TARGET_ENV") != "gnu" || var("TARGET") != var("HOST") {
         return;
     }
-    if var("CARGO_ENCODED_RUSTFLAGS").contains("crt-static") || !LIBRARIES.iter().flat_map(|l| l.1).all(|a| has(a)) {
+    if var("CARGO_ENCODED_RUSTFLAGS").contains("crt-static") || !ARCHIVES.iter().all(|a| has(a)) {
         return;
     }
     let dir = PathBuf::from(var("OUT_DIR")).join("static");
@@ -46,9 +41,9 @@ fn has(archive: &str) -> bool {
 
 fn write_scripts(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    for (library, archives) in LIBRARIES {
-        let inputs: Vec<String> = archives.iter().map(|a| format!("-l:{a}")).collect();
-        std::fs::write(dir.join(format!("lib{library}.so")), format!("INPUT({})\n", inputs.join(" ")))?;
+    let group: Vec<String> = ARCHIVES.iter().map(|a| format!("-l:{a}")).collect();
+    for library in LIBRARIES {
+        std::fs::write(dir.join(format!("lib{library}.so")), format!("GROUP({})\n", group.join(" ")))?;
     }
     Ok(())
 }
