@@ -14,7 +14,7 @@ use rustix::pipe::PIPE_BUF;
 use crate::descriptor::{Descriptor, Object};
 use crate::iovec;
 use crate::memory::GuestMemory;
-use crate::types::{Snapshot, Whence, fdflag, right};
+use crate::types::{FileType, Snapshot, Whence, fdflag, right};
 use crate::{Errno, WasiCtx, sys};
 
 impl Descriptor {
@@ -26,8 +26,12 @@ impl Descriptor {
         }
     }
 
-    fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+    /// Reads what there is. `edges`: the guest relies on being told once that there is something.
+    fn read(&mut self, into: &mut [IoSliceMut<'_>], edges: bool) -> Result<usize, Errno> {
         let nonblocking = self.nonblocking();
+        if std::mem::take(&mut self.drained) && nonblocking && !edges {
+            return Err(Errno::Again);
+        }
         match &mut self.object {
             Object::Dir(_) | Object::Output(_) => Err(Errno::Badf),
             Object::Null => Ok(0),
@@ -45,9 +49,12 @@ impl Descriptor {
             Object::Socket(fd) | Object::Listener(fd) => {
                 let flags = if nonblocking { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
                 let fd = fd.as_fd();
+                let room: usize = into.iter().map(|slice| slice.len()).sum();
                 let received = sys::until_done(fd, PollFlags::IN, nonblocking, || {
                     recvmsg(fd, into, &mut RecvAncillaryBuffer::default(), flags)
                 })?;
+                let stream = self.filetype == FileType::SocketStream;
+                self.drained = stream && nonblocking && received.bytes > 0 && received.bytes < room;
                 Ok(received.bytes)
             }
         }
@@ -110,6 +117,7 @@ impl WasiCtx {
         iovs_len: u32,
         nread: u32,
     ) -> Result<(), Errno> {
+        let edges = self.poller.uses_edges();
         let descriptor = self.table.get_mut(fd)?;
         descriptor.require_direction(right::FD_READ)?;
         let ranges = iovec::ranges(mem, iovs, iovs_len)?;
@@ -119,7 +127,7 @@ impl WasiCtx {
             // Some kinds of socket would wait for data all the same.
             return mem.write_u32(nread, 0);
         }
-        let got = iovec::fill(mem, &ranges, waits, |slices, _| descriptor.read(slices))?;
+        let got = iovec::fill(mem, &ranges, waits, |slices, _| descriptor.read(slices, edges))?;
         mem.write_u32(nread, got)
     }
 

@@ -63,6 +63,9 @@ pub(crate) struct Descriptor {
     /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
     /// ask for that after everything they send, and get their answer without the host.
     pub(crate) writable: bool,
+    /// A non-blocking stream that had less to read than there was room for. Event loops read on until they are told to come
+    /// again, and are told so, once, without the host: what has come meanwhile they find with the next poll.
+    pub(crate) drained: bool,
     /// Whether the guest was told that it is, and has sent nothing since.
     pub(crate) told: Cell<bool>,
     /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
@@ -94,6 +97,7 @@ impl Descriptor {
             peer: None,
             heard: Heard::default(),
             writable: false,
+            drained: false,
             told: Cell::new(false),
             undecided: false,
         }

@@ -184,6 +184,11 @@ impl Default for Pollers {
 }
 
 impl Pollers {
+    /// Whether the guest relies on being told once that something has become ready.
+    pub(crate) fn uses_edges(&self) -> bool {
+        self.edge.is_used()
+    }
+
     /// Takes a descriptor out that is about to be closed, moved or changed.
     pub(crate) fn forget(&mut self, table: &FdTable, fd: u32) {
         self.level.forget(table, fd);

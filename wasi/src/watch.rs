@@ -89,6 +89,11 @@ impl Watcher {
         self.edge
     }
 
+    /// Whether it has ever waited for anything.
+    pub(crate) fn is_used(&self) -> bool {
+        self.epoll.is_some()
+    }
+
     /// Begins a round.
     pub(crate) fn begin(&mut self) {
         self.wanted = 0;
