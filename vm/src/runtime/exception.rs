@@ -48,6 +48,10 @@ impl ExceptionList {
         let entry = self.entries[reference as usize - 1].as_ref();
         &entry.expect("a reference keeps its exception").exception
     }
+    /// The values of all exceptions, in slots.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        self.entries.iter().flatten().flat_map(|e| e.exception.values.iter().copied())
+    }
     /// Notes that a reference is handed out to the guest.
     pub(crate) fn keep(&mut self, reference: u64) {
         if let Some(e) = &mut self.entries[reference as usize - 1] {
