@@ -8,7 +8,7 @@ use crate::instance::InstanceData;
 use crate::interp::code::Inst;
 use crate::interp::dispatch::{Exit, S, finish, handler};
 use crate::interp::exec::call::stubs;
-use crate::runtime::context::{TrapSite, Unwind, VmContext};
+use crate::runtime::context::{TrapSite, Unwind, VmContext, VmStore};
 use crate::runtime::exception::Exception;
 use crate::trap::TrapKind;
 
@@ -23,6 +23,16 @@ pub(crate) enum Reference {
     DropBefore,
     /// It comes before the values (legacy `catch`).
     Before,
+}
+
+/// What a clause gets of the exception that it catches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    /// The first slot.
+    pub(crate) slot: u32,
+    /// Whether the values are wanted: clauses without a tag have no slots for them.
+    pub(crate) values: bool,
+    pub(crate) reference: Reference,
 }
 
 /// One catch clause.
@@ -165,10 +175,10 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
             let Some((own_func, inst)) = code.find(at.ip) else { break };
             let inst = inst - usize::from(at.returning && inst > 0);
             let matches = |t: u32| std::ptr::eq(d.tag(t), tag);
-            if let Some((slot, reference, target)) = code.catch(at.ip, inst as u32, &matches) {
+            if let Some((delivery, target)) = code.catch(at.ip, inst as u32, &matches) {
                 (&mut (*store).cross_calls).truncate(cross);
                 (*store).trace.clear();
-                deliver(store, exception, at.fp.add(slot as usize), reference);
+                deliver(store, exception, at.fp, delivery);
                 return Landing { ip: target, fp: at.fp, context: at.context };
             }
             let raw = &d.module.inner.raw;
@@ -184,11 +194,14 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
 }
 
 /// Puts an exception's values into the slots of the clause that catches it.
-unsafe fn deliver(store: *mut crate::runtime::context::VmStore, exception: u64, to: *mut u64, reference: Reference) {
+unsafe fn deliver(store: *mut VmStore, exception: u64, fp: *mut u64, delivery: Delivery) {
     // SAFETY: the translator has kept slots for the values of the clause's tag and the reference.
     unsafe {
+        let Delivery { slot, values: wanted, reference } = delivery;
+        let to = fp.add(slot as usize);
         let list = &mut (*store).exceptions;
-        let values = &list.get(exception).values;
+        let all: &[u64] = &list.get(exception).values;
+        let values = if wanted { all } else { &[] };
         let before = matches!(reference, Reference::Before | Reference::DropBefore);
         let first = to.add(usize::from(before));
         for (i, v) in values.iter().enumerate() {
