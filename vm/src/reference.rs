@@ -309,14 +309,19 @@ pub struct HeapStats {
     pub live: u64,
     /// Collections so far.
     pub collections: u64,
+    /// Exceptions that the store keeps.
+    pub exceptions: usize,
 }
 
-/// What is known of the objects of a store.
+/// What is known of the objects and exceptions of a store.
 pub fn heap_stats(ctx: impl AsContext) -> HeapStats {
     let ctx = ctx.as_context();
-    ctx.0.opaque().vm.heap.as_ref().map_or(HeapStats::default(), |h| HeapStats {
+    let vm = &ctx.0.opaque().vm;
+    let exceptions = vm.exceptions.len();
+    vm.heap.as_ref().map_or(HeapStats { exceptions, ..HeapStats::default() }, |h| HeapStats {
         used: h.used_bytes() as u64,
         live: h.live_bytes() as u64,
         collections: h.collections(),
+        exceptions,
     })
 }

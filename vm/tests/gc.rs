@@ -362,6 +362,53 @@ fn objects_are_found_wherever_they_are() {
     }
 }
 
+/// Many exceptions, of which the guest keeps few.
+#[test]
+fn exceptions_are_collected() {
+    let text = r#"(module
+        (type $list (array (mut exnref)))
+        (tag $tag (param i32 exnref))
+        (global $kept (mut exnref) (ref.null exn))
+        (func $throw (param i32) (throw $tag (local.get 0) (global.get $kept)))
+        (func $take (param i32) (result exnref)
+            (block $caught (result exnref) (try_table (catch_all_ref $caught) (call $throw (local.get 0))) unreachable))
+        (func $value (param exnref) (result i32) (local exnref)
+            (block $caught (result i32 exnref) (try_table (catch $tag $caught) (throw_ref (local.get 0))) unreachable)
+            (local.set 1))
+        (func (export "in_global") (param $n i32) (result i32) (local $i i32)
+            (loop $more
+                ;; Chains of a hundred.
+                (if (i32.eqz (i32.rem_u (local.get $i) (i32.const 100))) (then (global.set $kept (ref.null exn))))
+                (global.set $kept (call $take (local.get $i)))
+                (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+            (call $value (global.get $kept)))
+        (func (export "in_array") (param $n i32) (result i32) (local $all (ref $list)) (local $i i32) (local $sum i32)
+            (global.set $kept (ref.null exn))
+            (local.set $all (array.new_default $list (i32.const 100)))
+            (loop $more
+                (array.set $list (local.get $all) (i32.rem_u (local.get $i) (i32.const 100)) (call $take (local.get $i)))
+                (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+            (local.set $i (i32.const 0))
+            (loop $each
+                (local.set $sum (i32.add (local.get $sum) (call $value (array.get $list (local.get $all) (local.get $i)))))
+                (br_if $each (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+            (local.get $sum)))"#;
+    for tier in [Tier::Interp, Tier::Jit] {
+        for (stress, n) in [(0, 30_000), (1, 1_000)] {
+            let mut config = Config::new();
+            config.tier(tier).gc_stress(stress);
+            let (mut store, i) = limited(&config, None, text);
+            assert_eq!(call::<_, i32>(&mut store, i, "in_global", n).expect("few are kept"), n - 1);
+            let sum = (n - 100..n).fold(0i32, |sum, i| sum.wrapping_add(i));
+            assert_eq!(call::<_, i32>(&mut store, i, "in_array", n).expect("few are kept"), sum);
+            let stats = heap_stats(&store);
+            assert!(stats.collections > 5 && stats.exceptions < 10_000, "{stats:?}");
+            collect_garbage(&mut store);
+            assert!(heap_stats(&store).exceptions <= 200);
+        }
+    }
+}
+
 const EXPORTS: &str = r#"(module
     (import "h" "gc" (func $gc))
     (type $pair (struct (field i8) (field (mut f64)) (field (ref null $pair)) (field v128)))

@@ -251,6 +251,7 @@ unsafe fn error(store: &mut StoreOpaque) -> Error {
         Some(Unwind::Exception(exception)) => {
             let mut trap = Trap::new(TrapKind::UncaughtException);
             trap.exception = Some((store.id, exception));
+            store.vm.exceptions.escape(exception);
             trap
         }
         Some(Unwind::Error(Error::Trap(trap))) if !trap.backtrace.is_empty() => return Error::Trap(trap),

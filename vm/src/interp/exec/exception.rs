@@ -10,6 +10,8 @@ use crate::interp::dispatch::{Exit, S, finish, handler};
 use crate::interp::exec::call::stubs;
 use crate::runtime::context::{TrapSite, Unwind, VmContext, VmStore};
 use crate::runtime::exception::Exception;
+use crate::runtime::gc::collect::collect_exceptions;
+use crate::runtime::gc::object::Live;
 use crate::trap::TrapKind;
 
 /// What a clause does with the reference to the exception.
@@ -109,7 +111,9 @@ unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
         let d = &*ctx.cast::<InstanceData>();
         let tag = d.tag((*ip).ab());
         let slots = d.module.func_type((*tag).ty).param_slots() as usize;
-        let values = std::slice::from_raw_parts(fp.add((*ip).x as usize), slots);
+        let first = fp.add((*ip).x as usize);
+        collect_exceptions((*ctx).store, Live::up_to(first.add(slots)));
+        let values = std::slice::from_raw_parts(first, slots);
         (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() }).unwrap_or(0)
     }
 }
@@ -151,7 +155,7 @@ unsafe fn go_on(mut s: S, returning: bool) -> Exit {
 /// Finds the clause that catches an exception and puts its values there; without one the store is told why the run ends.
 #[inline(never)]
 unsafe fn land(from: Place, exception: u64) -> Landing {
-    // SAFETY: handlers' contract; references to exceptions are positions in the store's list.
+    // SAFETY: handlers' contract; references to exceptions lead to the store's list.
     unsafe {
         let store = (*from.context).store;
         let tag = (&(*store).exceptions).get(exception).tag;

@@ -234,7 +234,8 @@ macro_rules! rows {
     ($($name:ident $result:literal;)*) => { $(
         handler! {
             /// Operands from slot x on; type, number of operand slots and immediate in the word behind. A new reference
-            /// goes to slot a.
+            /// goes to slot a and the accumulator. The translator relies on nothing else that is in accumulators, so that
+            /// nothing of that need be kept.
             pub(crate) fn $name(s) {
                 #[inline(never)]
                 unsafe fn run(ctx: *mut VmContext, fp: *mut Slot, ip: *const crate::interp::code::Inst) -> u64 {
@@ -243,12 +244,14 @@ macro_rules! rows {
                 }
                 let v = run(s.ctx, s.fp, s.ip);
                 if v & 1 == 1 {
-                    s.r = v >> 1;
+                    (s.r, s.d, s.f) = (v >> 1, 0.0, 0.0);
                     return s.leave(trap);
                 }
                 if $result {
                     *s.slot(s.inst().a) = v;
                 }
+                (s.r, s.d, s.f) = (v, 0.0, 0.0);
+                s.mem = (*s.ctx).mem0_base;
                 s.next(2)
             }
         }

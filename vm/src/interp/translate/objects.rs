@@ -158,6 +158,7 @@ impl Builder<'_> {
         let ty = self.module.engine().object_type(self.type_id(ty));
         let ty = ty.map_or(0, |t| t.as_ptr() as u64);
         self.truncate(self.stack.len() - n);
+        self.forget_accumulators();
         // Up to 10,000 operands of two slots each.
         let word = |b: &mut Self| b.data(ty, slots as u16, 0, immediate);
         if result {
@@ -165,6 +166,7 @@ impl Builder<'_> {
                 b.emit(op, 0, a, 0, first);
                 word(b);
             });
+            self.acc[Class::Int as usize].mirror = Some(self.top() - 1);
         } else {
             self.emit(op, 0, 0, 0, first);
             word(self);

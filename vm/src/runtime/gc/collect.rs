@@ -10,14 +10,15 @@
 //! that a frame has not written yet.
 
 use super::heap::Heap;
-use super::object::{Live, array_len, element, type_of};
+use super::object::{Live, array_len, element, make_heap, type_of};
 use super::types::{Shape, Width, is_traced};
 use crate::runtime::context::{Slot, VmStore};
+use crate::runtime::exception::ExceptionList;
 use crate::store::StoreOpaque;
 use crate::sys::with_kept_registers;
 use wasm::{StorageType, TypeRegistry, ValType};
 
-/// Frees every object that cannot be reached any more.
+/// Frees every object and exception that cannot be reached any more.
 ///
 /// # Safety
 /// The store's guest must be at an allocation or in a host function, with `live` as it is there; nobody else may refer to
@@ -30,11 +31,30 @@ pub(crate) unsafe fn collect(vm: *mut VmStore, live: Live<'_>) {
         let Some(mut heap) = (&mut (*vm).heap).take() else { return };
         heap.begin();
         let store = vm.cast::<StoreOpaque>();
+        let exceptions = &mut (*vm).exceptions;
+        exceptions.mark_roots(|w| heap.mark(w));
         mark_items(&mut heap, store);
         mark_stacks(&mut heap, store, live);
-        trace(&mut heap);
+        trace(&mut heap, exceptions);
         heap.sweep();
+        exceptions.sweep();
         (*vm).heap = Some(heap);
+    }
+}
+
+/// Collects before an exception is thrown, if it is time to: those that the guest refers to are not in the heap, and do not make
+/// it full.
+///
+/// # Safety
+/// As [`collect`].
+pub(crate) unsafe fn collect_exceptions(vm: *mut VmStore, live: Live<'_>) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let stress = (*vm.cast::<StoreOpaque>()).engine.config().gc_stress > 0;
+        if (&(*vm).exceptions).is_due() || stress {
+            make_heap(vm);
+            collect(vm, live);
+        }
     }
 }
 
@@ -65,7 +85,6 @@ unsafe fn mark_items(heap: &mut Heap, store: *const StoreOpaque) {
         for table in (&(*store).tables).iter() {
             mark_table(heap, types, &*table.as_ptr());
         }
-        (&(*store).vm.exceptions).words().for_each(|w| heap.mark(w));
         (*store).roots.borrow().words().for_each(|w| heap.mark(w));
     }
 }
@@ -117,8 +136,20 @@ unsafe fn mark_range(heap: &mut Heap, from: *const Slot, to: *const Slot) {
     }
 }
 
-/// Marks what marked objects refer to, and so on.
-unsafe fn trace(heap: &mut Heap) {
+/// Marks what marked objects and exceptions refer to, and so on.
+unsafe fn trace(heap: &mut Heap, exceptions: &mut ExceptionList) {
+    loop {
+        // SAFETY: the caller's contract.
+        unsafe { trace_objects(heap) };
+        let Some(word) = heap.exceptions.pop() else { break };
+        for &value in exceptions.mark(word).unwrap_or_default() {
+            heap.mark(value);
+        }
+    }
+}
+
+/// As `trace`, as far as objects lead.
+unsafe fn trace_objects(heap: &mut Heap) {
     while let Some(object) = heap.gray.pop() {
         let object = object as u64;
         // SAFETY: only objects are marked, and their types say where references are.

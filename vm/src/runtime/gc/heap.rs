@@ -13,6 +13,7 @@
 //! for every object, so that any word can be told to be a reference or not, whatever its type: that is what makes
 //! conservative roots safe. Marking sets `marks`; sweeping makes `starts` equal to them, 64 places at once.
 
+use crate::runtime::exception::is_reference;
 use crate::sys::Mapping;
 use std::ptr;
 
@@ -32,8 +33,6 @@ const MIN_THRESHOLD: usize = 4 << 20;
 const RESERVED: u64 = 4 << 30;
 /// Less address space than this is no heap.
 const MIN_RESERVED: u64 = 1 << 20;
-/// Free blocks that stay in memory after a collection, whatever is in use.
-const KEPT: usize = 64;
 
 /// Sizes of the classes in granules.
 const SIZES: [usize; 36] = {
@@ -137,6 +136,8 @@ pub(crate) struct Heap {
     until_stress: u32,
     /// Objects that are marked but not yet looked into.
     pub(super) gray: Vec<usize>,
+    /// Words that look like references to exceptions, found while marking.
+    pub(super) exceptions: Vec<u64>,
 }
 
 impl Heap {
@@ -169,6 +170,7 @@ impl Heap {
             stress,
             until_stress: stress,
             gray: Vec::new(),
+            exceptions: Vec::new(),
         })
     }
 
@@ -385,14 +387,21 @@ impl Heap {
     pub(super) fn begin(&mut self) {
         (0..SIZES.len()).for_each(|c| self.retire(c));
         self.gray.clear();
+        self.exceptions.clear();
         self.collections += 1;
     }
 
-    /// Marks the object that a word refers to, if it is one; those it refers to are marked later.
+    /// Marks the object that a word refers to, if it is one; those it refers to are marked later. Exceptions are only noted.
     #[inline]
     pub(super) fn mark(&mut self, word: u64) {
         let offset = (word as usize).wrapping_sub(self.base);
-        if offset >= self.blocks.len() * BLOCK || !offset.is_multiple_of(GRANULE) {
+        if offset >= self.blocks.len() * BLOCK {
+            if is_reference(word) {
+                self.exceptions.push(word);
+            }
+            return;
+        }
+        if !offset.is_multiple_of(GRANULE) {
             return;
         }
         let (block, granule) = (offset / BLOCK, offset % BLOCK / GRANULE);
@@ -464,9 +473,9 @@ impl Heap {
         }
     }
 
-    /// Gives free blocks back to the system, but for as many as will soon be used again.
+    /// Gives free blocks back to the system, but for as many as will be used until the next collection.
     fn give_back(&mut self) {
-        let keep = (self.used / 2).max(KEPT);
+        let keep = self.threshold / BLOCK;
         let extra = self.free.len().saturating_sub(keep);
         for &block in &self.free[..extra] {
             let b = &mut self.blocks[block as usize];

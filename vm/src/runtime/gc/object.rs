@@ -85,6 +85,20 @@ pub(crate) unsafe fn new_array(
     }
 }
 
+/// Gives the store a heap, unless it has one or the system has no address space.
+///
+/// # Safety
+/// The store must be valid, and nobody refer to its heap.
+pub(super) unsafe fn make_heap(vm: *mut VmStore) {
+    // SAFETY: the caller's contract; a pointer to the runtime state is one to the whole store.
+    unsafe {
+        if (*vm).heap.is_none() {
+            let stress = (*vm.cast::<StoreOpaque>()).engine.config().gc_stress;
+            (*vm).heap = Heap::new((*vm).limits.gc_heap_bytes, stress).map(Box::new);
+        }
+    }
+}
+
 /// Room that is not at hand: makes the heap, finds another place in it, or collects first.
 ///
 /// # Safety
@@ -92,13 +106,10 @@ pub(crate) unsafe fn new_array(
 #[cold]
 #[inline(never)]
 unsafe fn allocate(vm: *mut VmStore, size: usize, live: Live<'_>) -> Result<usize, TrapKind> {
-    // SAFETY: the caller's contract; a pointer to the runtime state is one to the whole store.
+    // SAFETY: the caller's contract.
     unsafe {
         let limit = (*vm).limits.gc_heap_bytes;
-        if (*vm).heap.is_none() {
-            let stress = (*vm.cast::<StoreOpaque>()).engine.config().gc_stress;
-            (*vm).heap = Heap::new(limit, stress).map(Box::new);
-        }
+        make_heap(vm);
         let find = |collected: bool| {
             let heap = (&mut (*vm).heap).as_mut().ok_or(Full::Limit)?;
             match class_of(size) {

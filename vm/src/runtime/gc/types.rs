@@ -139,12 +139,10 @@ pub(crate) fn depth(types: &TypeRegistry, id: TypeId) -> usize {
     supertypes(types, id).len() - 1
 }
 
-/// Whether values may refer to objects: all references but those to functions and exceptions.
+/// Whether values may refer to what is collected: all references but those to functions.
 pub(crate) fn is_traced(types: &TypeRegistry, s: StorageType) -> bool {
     match s {
-        StorageType::Val(ValType::Ref(r)) => {
-            !types.heap_matches(r.heap, HeapType::Func) && !types.heap_matches(r.heap, HeapType::Exn)
-        }
+        StorageType::Val(ValType::Ref(r)) => !types.heap_matches(r.heap, HeapType::Func),
         _ => false,
     }
 }
