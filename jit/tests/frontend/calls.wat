@@ -35,7 +35,7 @@
 ;; ~ v4:i64 = cload v3, #24 @5f
 ;; ~ v5:i64 = cload v4 @5f
 ;; ~ v2:f64 = fconst #0x3ff0000000000000
-;;   v6 = call_far v5, v2, #2 @5f
+;;   v6 = call_far v5, v2, #775131990 @5f
 ;;   v7:i32 = call v0, #1 @63
 ;;   v8:i64 = proj v7, #1 @63
 ;; ~ v13:i32 = iconst #1
@@ -50,9 +50,11 @@
 ;; ~ v21:i64 = add v18, v20 @6c
 ;;   v22:i64 = pload/table v21 @6c
 ;;   v23:i32 = fload.UninitializedElement v22, #24 @6c
-;;   v26 = trap_if.IndirectCallTypeMismatch v23 @6c
+;; ~ v24:i32 = iconst #1063871843
+;; ~ v25:i32 = icmp.ne v23, v24 @6c
+;;   v26 = trap_if.IndirectCallTypeMismatch v25 @6c
 ;; ~ v9:i32 = iconst #5
-;;   v27:i32 = call_near v22, v9, #0 @6c
+;;   v27:i32 = call_near v22, v9, #1063871843 @6c
 ;;   v28:i64 = proj v27, #1 @6c
 ;;   v29 = return v28 @74
 ;; }
@@ -72,11 +74,11 @@
 ;; ~ v11:i64 = add v8, v10 @79
 ;;   v12:i64 = pload/table v11 @79
 ;;   v13:i32 = fload.UninitializedElement v12, #24 @79
-;; ~ v14:i32 = iconst #1
+;; ~ v14:i32 = iconst #275811893
 ;; ~ v15:i32 = icmp.ne v13, v14 @79
 ;;   v16 = br_if v15, block1, block2 @79
 ;; block1 cold:
-;; ~ v17:i64 = iconst #1
+;; ~ v17:i64 = iconst #275811893
 ;;   v18:i64 = helper/FuncRefIs v12, v17 @79
 ;; ~ v19:i64 = iconst #0
 ;; ~ v20:i32 = icmp.eq v18, v19 @79
@@ -85,7 +87,7 @@
 ;; block2:
 ;;   v23 = jump block3 @79
 ;; block3:
-;;   v24 = call_any v12, #1 @79
+;;   v24 = call_any v12, #275811893 @79
 ;;   v25 = return @7c
 ;; }
 ;; func (i32) -> () {
@@ -112,6 +114,8 @@
 ;; ~ v13:i64 = add v10, v12 @8e
 ;;   v14:i64 = pload/table v13 @8e
 ;;   v15:i32 = fload.UninitializedElement v14, #24 @8e
-;;   v18 = trap_if.IndirectCallTypeMismatch v15 @8e
-;;   v19 = tail_call_near v14, v0, #0 @8e
+;; ~ v16:i32 = iconst #1063871843
+;; ~ v17:i32 = icmp.ne v15, v16 @8e
+;;   v18 = trap_if.IndirectCallTypeMismatch v17 @8e
+;;   v19 = tail_call_near v14, v0, #1063871843 @8e
 ;; }
