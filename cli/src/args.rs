@@ -114,7 +114,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) fuel: Option<u64>,
 
-    /// Bytes that each linear memory may grow to, such as 64M
+    /// Bytes that each linear memory, and the heap of structs and arrays, may grow to, such as 64M
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(crate) max_memory: Option<u64>,
 
@@ -285,6 +285,10 @@ pub(crate) struct Execution {
     /// How memory accesses are kept in bounds; `auto` uses guard pages where it can
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) memory: Memory,
+
+    /// Collect garbage at every so many allocations, to test the collector
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) gc_stress: Option<u32>,
 }
 
 /// Arguments of `vm validate`.

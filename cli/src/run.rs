@@ -79,6 +79,7 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
         .cache(settings::cache(&args.cache))
         .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
+        .gc_stress(args.execution.gc_stress.unwrap_or(0))
         .validation(match args.validate {
             Validate::Lazy => Validation::Lazy,
             Validate::Eager => Validation::Eager,
@@ -97,7 +98,8 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
 
 fn limit(store: &mut Store<Host>, args: &RunArgs) -> Result<(), Exit> {
     if args.max_memory.is_some() {
-        store.limits(StoreLimits { memory_bytes: args.max_memory, ..StoreLimits::default() });
+        let (memory_bytes, gc_heap_bytes) = (args.max_memory, args.max_memory);
+        store.limits(StoreLimits { memory_bytes, gc_heap_bytes, ..StoreLimits::default() });
     }
     if let Some(fuel) = args.fuel {
         store.set_fuel(fuel).map_err(|e| Exit::failure(e.to_string()))?;
@@ -247,6 +249,7 @@ impl Run {
         }
         let hint = match trap.kind() {
             TrapKind::OutOfFuel => Some("--fuel sets how much there is"),
+            TrapKind::HeapExhausted => Some("--max-memory sets how much there is, 4 GiB without it"),
             TrapKind::CallStackExhausted => Some("--max-stack sets how much stack there is"),
             TrapKind::InvalidFunction => Some("the module is not valid: `vm validate` checks all of it"),
             _ => None,

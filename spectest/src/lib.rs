@@ -38,6 +38,8 @@ pub struct Config {
     pub features: Features,
     /// How long one script may run before its guests are stopped.
     pub timeout: Option<Duration>,
+    /// Whether garbage is collected at every allocation of so many; 0 when there is a reason to.
+    pub gc_stress: u32,
     /// Whether calls of `spectest.print*` write their arguments to standard output.
     pub print: bool,
 }
@@ -54,6 +56,7 @@ impl Default for Config {
             cache: None,
             features: all_features(),
             timeout: None,
+            gc_stress: 0,
             print: false,
         }
     }
@@ -69,6 +72,7 @@ impl Config {
             .validation(self.validation)
             .fuel(self.fuel)
             .cache(self.cache.clone())
+            .gc_stress(self.gc_stress)
             .features(self.features);
         if let Some(n) = self.tier_threshold {
             config.tier_threshold(n);

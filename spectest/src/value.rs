@@ -3,7 +3,7 @@
 //! In: constants and patterns as `wast` parses them. Out: the runtime's values, and whether a value fits a pattern.
 //! Floats are compared by their bits, except where the pattern names a class of NaNs.
 
-use vm::{AsContext, AsContextMut, ExternRef, V128, Val, ValType};
+use vm::{AnyRef, AsContext, AsContextMut, ExternRef, RefKind, V128, Val, ValType};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
@@ -20,7 +20,7 @@ pub(crate) fn argument(ctx: impl AsContextMut, arg: &WastArg<'_>, ty: Option<&Va
         WastArgCore::F64(v) => Val::F64(v.bits),
         WastArgCore::V128(v) => Val::V128(V128(u128::from_le_bytes(v.to_le_bytes()))),
         WastArgCore::RefExtern(n) => Val::ExternRef(Some(ExternRef::new(ctx, *n))),
-        WastArgCore::RefHost(_) => return Err("host references of type `any` are not supported".into()),
+        WastArgCore::RefHost(n) => Val::AnyRef(Some(ExternRef::new(ctx, *n).to_any())),
         WastArgCore::RefNull(heap) => null(heap, ty),
     })
 }
@@ -73,8 +73,23 @@ fn fits(ctx: &impl AsContext, val: &Val, pattern: &WastRetCore<'_>) -> bool {
         (Val::ExternRef(Some(r)), WastRetCore::RefExtern(Some(n))) => {
             r.data(ctx).is_ok_and(|v| v.downcast_ref::<u32>() == Some(n))
         }
+        (Val::AnyRef(Some(r)), pattern) => any_fits(ctx, *r, pattern),
         // Which function an index means depends on the module of the script, so that any function will do.
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether a reference of the `any` hierarchy fits a pattern.
+fn any_fits(ctx: &impl AsContext, r: AnyRef, pattern: &WastRetCore<'_>) -> bool {
+    let Ok(kind) = r.kind(ctx) else { return false };
+    match pattern {
+        WastRetCore::RefAny => true,
+        WastRetCore::RefEq => kind != RefKind::Host,
+        WastRetCore::RefI31 | WastRetCore::RefI31Shared => matches!(kind, RefKind::I31(_)),
+        WastRetCore::RefStruct => matches!(kind, RefKind::Struct(_)),
+        WastRetCore::RefArray => matches!(kind, RefKind::Array(_)),
+        WastRetCore::RefHost(n) => r.to_extern().data(ctx).is_ok_and(|v| v.downcast_ref::<u32>() == Some(n)),
         _ => false,
     }
 }
@@ -139,8 +154,9 @@ pub(crate) fn describe(val: &Val) -> String {
         Val::FuncRef(None) => "null : funcref".into(),
         Val::FuncRef(Some(_)) => "a function : funcref".into(),
         Val::ExternRef(None) => "null : externref".into(),
-        Val::ExternRef(Some(_)) => "a host value : externref".into(),
-        Val::AnyRef(_) => "null : anyref".into(),
+        Val::ExternRef(Some(_)) => "a reference : externref".into(),
+        Val::AnyRef(None) => "null : anyref".into(),
+        Val::AnyRef(Some(_)) => "a reference : anyref".into(),
         Val::ExnRef(_) => "null : exnref".into(),
     }
 }

@@ -25,6 +25,17 @@ fn configurations() -> Vec<(&'static str, Config)> {
     vec![
         ("interp", base.clone()),
         ("interp_checked", Config { memory_mode: MemoryMode::Checked, validation: Validation::Eager, ..base.clone() }),
+        ("gc_stress", Config { gc_stress: 1, ..base.clone() }),
+        (
+            "gc_stress_osr",
+            Config {
+                gc_stress: 1,
+                tier: Tier::Auto,
+                tier_threshold: Some(0),
+                compile_threads: Some(0),
+                ..base.clone()
+            },
+        ),
         ("interp_fuel", Config { fuel: true, ..base.clone() }),
         ("jit", Config { tier: Tier::Jit, ..base.clone() }),
         ("cached", Config { tier: Tier::Jit, cache: Some(Cache::at(cache_directory())), ..base.clone() }),

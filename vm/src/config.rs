@@ -69,6 +69,7 @@ pub struct Config {
     pub(crate) gdb: bool,
     pub(crate) passes: jit::passes::Switches,
     pub(crate) cache: Option<Cache>,
+    pub(crate) gc_stress: u32,
     cpu: Option<Processor>,
 }
 
@@ -133,6 +134,7 @@ impl Default for Config {
             gdb: false,
             passes: Default::default(),
             cache: None,
+            gc_stress: 0,
             cpu: None,
         }
     }
@@ -237,6 +239,11 @@ impl Config {
     #[doc(hidden)]
     pub fn passes(&mut self, switches: jit::passes::Switches) -> &mut Self {
         self.passes = switches;
+        self
+    }
+    /// Collects garbage at every n-th allocation of a store, for tests. 0, the default: when there is a reason to.
+    pub fn gc_stress(&mut self, n: u32) -> &mut Self {
+        self.gc_stress = n;
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.

@@ -2,12 +2,14 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::runtime::gc::types::{ObjectType, ObjectTypes};
 use crate::runtime::pool::Pool;
 use crate::tier::log::{CompileStats, Log};
 use crate::tier::queue::Queue;
 use crate::tier::timer::Timer;
+use std::ptr::NonNull;
 use std::sync::Arc;
-use wasm::TypeRegistry;
+use wasm::{TypeId, TypeRegistry};
 
 /// A handle to shared, immutable state; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ pub struct Engine {
 struct EngineInner {
     config: Config,
     types: TypeRegistry,
+    object_types: ObjectTypes,
     pool: Arc<Pool>,
     queue: Arc<Queue>,
     timer: Arc<Timer>,
@@ -38,6 +41,7 @@ impl Engine {
         let inner = EngineInner {
             config,
             types: TypeRegistry::default(),
+            object_types: ObjectTypes::default(),
             pool: Arc::default(),
             queue: Arc::default(),
             timer: Arc::default(),
@@ -56,6 +60,10 @@ impl Engine {
     }
     pub(crate) fn types(&self) -> &TypeRegistry {
         &self.inner.types
+    }
+    /// The type of objects of that id; `None` for one of functions. It stays where it is as long as the engine.
+    pub(crate) fn object_type(&self, id: TypeId) -> Option<NonNull<ObjectType>> {
+        self.inner.object_types.get(&self.inner.types, id)
     }
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.inner.pool

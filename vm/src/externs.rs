@@ -257,7 +257,7 @@ fn slot_of(store: &StoreOpaque, value: Val, ty: ValType) -> Result<u64> {
     value.check(store, ty)?;
     let mut slot = [0; 2];
     // SAFETY: two slots suffice for any value.
-    unsafe { value.store(slot.as_mut_ptr()) };
+    unsafe { value.store(slot.as_mut_ptr(), store) };
     Ok(slot[0])
 }
 
@@ -271,7 +271,7 @@ impl Global {
         value.check(store, ty.content)?;
         let ptr = store.add_global(ty);
         // SAFETY: the global was just made and has two slots.
-        unsafe { value.store((*ptr.as_ref().at).value.as_mut_ptr()) };
+        unsafe { value.store((*ptr.as_ref().at).value.as_mut_ptr(), store) };
         Ok(Global { store: store.id, ptr })
     }
     /// Its type.
@@ -299,7 +299,7 @@ impl Global {
         }
         value.check(store, ty.content)?;
         // SAFETY: the store owns the global and is borrowed exclusively.
-        unsafe { value.store((*self.ptr.as_ref().at).value.as_mut_ptr()) };
+        unsafe { value.store((*self.ptr.as_ref().at).value.as_mut_ptr(), store) };
         Ok(())
     }
 }

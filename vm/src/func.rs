@@ -70,7 +70,7 @@ impl HostFuncDef {
                 check_values(&(*store).opaque, &results, &types.results, "results")?;
                 let mut at = slots;
                 for (v, t) in results.iter().zip(&types.results) {
-                    v.store(at);
+                    v.store(at, &(*store).opaque);
                     at = at.add(t.slots() as usize);
                 }
             }
@@ -165,11 +165,11 @@ impl Func {
         if results.len() != ty.results.len() {
             return Err(Error::api(format!("expected room for {} results, got {}", ty.results.len(), results.len())));
         }
-        let write = |mut at: *mut Slot| {
+        let write = |mut at: *mut Slot, store: &StoreOpaque| {
             for (v, t) in params.iter().zip(&ty.params) {
                 // SAFETY: `invoke` offers room for all parameters.
                 unsafe {
-                    v.store(at);
+                    v.store(at, store);
                     at = at.add(t.slots() as usize);
                 }
             }

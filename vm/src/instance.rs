@@ -3,6 +3,7 @@
 //! Invariant: `InstanceData` never moves (its store's arena owns it) and its context is its first field, so that the
 //! context pointer of running code leads to the whole instance.
 
+use crate::constant::evaluate;
 use crate::error::{Error, Result};
 use crate::externs::{Extern, Global, Memory, Table, Tag};
 use crate::func::Func;
@@ -18,8 +19,7 @@ use crate::typed::{TypedFunc, WasmParams, WasmResults};
 use smallvec::SmallVec;
 use std::ptr::NonNull;
 use wasm::{
-    ConstExpr, ConstOp, DataMode, ElemItems, ElemMode, ExternKind, GlobalType, Import, ImportType, MemoryType,
-    TableType, TypeId,
+    ConstExpr, DataMode, ElemItems, ElemMode, ExternKind, GlobalType, Import, ImportType, MemoryType, TableType, TypeId,
 };
 
 /// An instance of a module in a store.
@@ -42,11 +42,13 @@ pub(crate) struct InstanceData {
     /// The index spaces of what is reached through pointers.
     spaces: Pointers,
     /// The module's own globals with their types.
-    _own_globals: Box<[GlobalData]>,
+    pub(crate) own_globals: Box<[GlobalData]>,
     /// Zeroed until used; as many as the module has functions of its own.
     func_refs: Box<[VmFuncRef]>,
     pub(crate) dropped_elems: SmallVec<[bool; 8]>,
     pub(crate) dropped_data: SmallVec<[bool; 8]>,
+    /// What element segments hold whose expressions make objects; as many as there are segments, or none.
+    pub(crate) elem_values: Box<[Option<Box<[Slot]>>]>,
 }
 
 /// Index spaces in one piece of memory, one behind the other.
@@ -166,7 +168,7 @@ impl InstanceData {
     pub(crate) fn table(&self, i: u32) -> *mut TableData {
         self.spaces.get(TABLES, i)
     }
-    fn global(&self, i: u32) -> *mut VmGlobal {
+    pub(crate) fn global(&self, i: u32) -> *mut VmGlobal {
         self.spaces.get(GLOBALS, i)
     }
 
@@ -199,48 +201,6 @@ impl InstanceData {
             }
         }
     }
-
-    /// Evaluates a constant expression of this instance; the value's slots.
-    pub(crate) fn evaluate(&mut self, expr: &ConstExpr) -> Result<[Slot; 2]> {
-        let mut stack: SmallVec<[[Slot; 2]; 4]> = SmallVec::new();
-        for op in &expr.0 {
-            let value = match *op {
-                ConstOp::I32Const(v) => [u64::from(v as u32), 0],
-                ConstOp::I64Const(v) => [v as u64, 0],
-                ConstOp::F32Const(v) => [u64::from(v), 0],
-                ConstOp::F64Const(v) => [v, 0],
-                ConstOp::V128Const(v) => [v as u64, (v >> 64) as u64],
-                ConstOp::RefNull(_) => [0, 0],
-                ConstOp::RefFunc(f) => [self.func_ref(f) as u64, 0],
-                // SAFETY: globals before the one being made are initialised, and validation allows no others.
-                ConstOp::GlobalGet(g) => unsafe { (*self.global(g)).value },
-                ConstOp::Unsupported => {
-                    return Err(Error::Unsupported("garbage collection in a constant expression".into()));
-                }
-                binary => {
-                    // Validation guarantees two operands of the right type.
-                    let (Some([b, _]), Some([a, _])) = (stack.pop(), stack.pop()) else {
-                        return Err(Error::api("a constant expression lacks operands"));
-                    };
-                    [const_binary(binary, a, b), 0]
-                }
-            };
-            stack.push(value);
-        }
-        stack.pop().ok_or_else(|| Error::api("a constant expression is empty"))
-    }
-}
-
-fn const_binary(op: ConstOp, a: Slot, b: Slot) -> Slot {
-    let (x, y) = (a as u32, b as u32);
-    match op {
-        ConstOp::I32Add => u64::from(x.wrapping_add(y)),
-        ConstOp::I32Sub => u64::from(x.wrapping_sub(y)),
-        ConstOp::I32Mul => u64::from(x.wrapping_mul(y)),
-        ConstOp::I64Add => a.wrapping_add(b),
-        ConstOp::I64Sub => a.wrapping_sub(b),
-        _ => a.wrapping_mul(b),
-    }
 }
 
 impl Instance {
@@ -268,12 +228,12 @@ impl Instance {
         let ptr = create(store, module, imported)?;
         let instance = Instance { store: store.id, ptr };
         // SAFETY: the instance belongs to the store, which is borrowed exclusively, and nothing of it runs yet.
-        initialise(unsafe { &mut *ptr.as_ptr() }, module)?;
+        unsafe { initialise(ptr.as_ptr(), module)? };
         if let Some(start) = module.inner.raw.start {
             // SAFETY: the instance belongs to the store; a start function has neither parameters nor results.
             unsafe {
                 let func = NonNull::new_unchecked((*ptr.as_ptr()).func_ref(start).cast_mut());
-                invoke(store, func, |_| {}, |_, _| {})?;
+                invoke(store, func, |_, _| {}, |_, _| {})?;
             }
         }
         Ok(instance)
@@ -400,10 +360,11 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
         },
         module: module.clone(),
         spaces: Pointers::new(&spaces),
-        _own_globals: own_globals,
+        own_globals,
         func_refs: zeroed_func_refs(own_funcs),
         dropped_elems: SmallVec::from_elem(false, raw.elems.len()),
         dropped_data: SmallVec::from_elem(false, raw.data.len()),
+        elem_values: Box::default(),
     };
     let mut ptr = store.instances.push(data);
     // SAFETY: the instance was just made and is not shared yet; the arrays never move.
@@ -535,59 +496,96 @@ fn global_fits(store: &StoreOpaque, have: &GlobalType, want: &GlobalType) -> boo
 }
 
 /// Runs the initialisers in the specification's order: globals, tables, element segments, data segments.
-fn initialise(d: &mut InstanceData, module: &Module) -> Result<()> {
+///
+/// # Safety
+/// The instance must be a new one of a store that is borrowed exclusively.
+unsafe fn initialise(d: *mut InstanceData, module: &Module) -> Result<()> {
     let raw = &module.inner.raw;
-    // SAFETY: memories of the instance are valid as long as the store.
-    let image = raw.memories.first().map(|_| unsafe { &*d.memory(0) }).filter(|m| m.has_image());
-    let before_data = initialise_others(d, module);
-    if before_data.is_err() {
-        // References in imported tables may have made this memory reachable.
-        if let Some(memory) = image {
-            // SAFETY: nothing of the instance has run.
-            unsafe { memory.erase_image() };
-        }
-        return before_data;
-    }
-    for (i, data) in raw.data.iter().enumerate() {
-        if let DataMode::Active { memory, offset } = &data.mode {
-            // An image holds all active segments.
-            if image.is_none() {
-                let at = as_index(raw.memories[*memory as usize].is64, d.evaluate(offset)?[0]);
-                bulk::memory_init(d, *memory, i as u32, at, 0, data.range.len() as u64).map_err(trap)?;
+    // SAFETY: the caller's contract; memories of the instance are valid as long as the store. No reference to the instance is
+    // kept while an expression is evaluated, because that may collect garbage.
+    unsafe {
+        let image = raw.memories.first().map(|_| &*(*d).memory(0)).filter(|m| m.has_image());
+        let before_data = initialise_others(d, module);
+        if before_data.is_err() {
+            // References in imported tables may have made this memory reachable.
+            if let Some(memory) = image {
+                memory.erase_image();
             }
-            d.dropped_data[i] = true;
+            return before_data;
+        }
+        for (i, data) in raw.data.iter().enumerate() {
+            if let DataMode::Active { memory, offset } = &data.mode {
+                // An image holds all active segments.
+                if image.is_none() {
+                    let at = as_index(raw.memories[*memory as usize].is64, evaluate(d, offset)?[0]);
+                    bulk::memory_init(&mut *d, *memory, i as u32, at, 0, data.range.len() as u64).map_err(trap)?;
+                }
+                (&mut (*d).dropped_data)[i] = true;
+            }
         }
     }
     Ok(())
 }
 
 /// Everything before data segments.
-fn initialise_others(d: &mut InstanceData, module: &Module) -> Result<()> {
+///
+/// # Safety
+/// As [`initialise`].
+unsafe fn initialise_others(d: *mut InstanceData, module: &Module) -> Result<()> {
     let raw = &module.inner.raw;
-    for (i, global) in raw.globals.iter().enumerate() {
-        if let Some(init) = &global.init {
-            let value = d.evaluate(init)?;
-            // SAFETY: the global is valid as long as the store.
-            unsafe { (*d.global(i as u32)).value = value };
-        }
-    }
-    for (i, table) in raw.tables.iter().enumerate() {
-        if let Some(init) = &table.init {
-            let [slot, _] = d.evaluate(init)?;
-            // SAFETY: the store owns the table.
-            unsafe { (*d.table(i as u32)).elements_mut().fill(slot) };
-        }
-    }
-    for (i, elem) in raw.elems.iter().enumerate() {
-        match &elem.mode {
-            ElemMode::Active { table, offset } => {
-                let at = as_index(raw.tables[*table as usize].ty.is64, d.evaluate(offset)?[0]);
-                let len = elem.items.len() as u64;
-                bulk::table_init_from(d, module, *table, i as u32, at, 0, len).map_err(trap)?;
-                d.dropped_elems[i] = true;
+    // SAFETY: the caller's contract; globals and tables are valid as long as the store.
+    unsafe {
+        for (i, global) in raw.globals.iter().enumerate() {
+            if let Some(init) = &global.init {
+                let value = evaluate(d, init)?;
+                (*(*d).global(i as u32)).value = value;
             }
-            ElemMode::Declared => d.dropped_elems[i] = true,
-            ElemMode::Passive => {}
+        }
+        for (i, table) in raw.tables.iter().enumerate() {
+            if let Some(init) = &table.init {
+                let [slot, _] = evaluate(d, init)?;
+                (*(*d).table(i as u32)).elements_mut().fill(slot);
+            }
+        }
+        evaluate_segments(d, raw)?;
+        for (i, elem) in raw.elems.iter().enumerate() {
+            match &elem.mode {
+                ElemMode::Active { table, offset } => {
+                    let at = as_index(raw.tables[*table as usize].ty.is64, evaluate(d, offset)?[0]);
+                    let len = elem.items.len() as u64;
+                    bulk::table_init_from(&mut *d, module, *table, i as u32, at, 0, len).map_err(trap)?;
+                    (&mut (*d).dropped_elems)[i] = true;
+                }
+                ElemMode::Declared => (&mut (*d).dropped_elems)[i] = true,
+                ElemMode::Passive => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Evaluates the expressions of element segments that make objects: once, so that each use finds the same ones.
+///
+/// # Safety
+/// As [`initialise`].
+unsafe fn evaluate_segments(d: *mut InstanceData, raw: &wasm::Module) -> Result<()> {
+    for (i, elem) in raw.elems.iter().enumerate() {
+        let ElemItems::Exprs(exprs) = &elem.items else { continue };
+        if !exprs.iter().any(ConstExpr::allocates) {
+            continue;
+        }
+        // SAFETY: the caller's contract. Values are put where a collection finds them as they are made.
+        unsafe {
+            if (&(*d).elem_values).is_empty() {
+                (*d).elem_values = vec![None; raw.elems.len()].into();
+            }
+            (&mut (*d).elem_values)[i] = Some(vec![0; exprs.len()].into());
+            for (j, e) in exprs.iter().enumerate() {
+                let value = evaluate(d, e)?[0];
+                if let Some(values) = &mut (&mut (*d).elem_values)[i] {
+                    values[j] = value;
+                }
+            }
         }
     }
     Ok(())
@@ -610,11 +608,16 @@ pub(crate) fn segment_slots(
     range: std::ops::Range<usize>,
     mut put: impl FnMut(usize, Slot),
 ) -> Result<()> {
+    if let Some(Some(values)) = d.elem_values.get(segment as usize) {
+        values[range].iter().enumerate().for_each(|(i, &v)| put(i, v));
+        return Ok(());
+    }
     match &module.inner.raw.elems[segment as usize].items {
         ElemItems::Funcs(funcs) => d.func_refs(&funcs[range], |i, r| put(i, r as Slot)),
         ElemItems::Exprs(exprs) => {
             for (i, e) in exprs[range].iter().enumerate() {
-                put(i, d.evaluate(e)?[0]);
+                // SAFETY: the instance is borrowed exclusively, and these expressions allocate nothing.
+                put(i, unsafe { evaluate(d, e)?[0] });
             }
         }
     }

@@ -21,6 +21,7 @@
 
 mod cache;
 mod config;
+mod constant;
 mod engine;
 mod error;
 mod externs;
@@ -33,6 +34,7 @@ mod native;
 mod plan;
 mod pre;
 mod profile;
+mod reference;
 mod runtime;
 mod store;
 mod sys;
@@ -52,11 +54,12 @@ pub use jit::Stage;
 pub use linker::Linker;
 pub use module::{ExportType, ImportType, Module};
 pub use pre::InstancePre;
+pub use reference::{AnyRef, ExternRef, HeapStats, RefKind, collect_garbage, heap_stats, scope};
 pub use store::{AsContext, AsContextMut, Caller, InterruptHandle, Store, StoreContext, StoreContextMut, StoreLimits};
 pub use tier::log::{Compilation, CompileStats};
 pub use trap::{Frame, Trap, TrapKind};
 pub use typed::{IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
-pub use value::{ExternRef, V128, Val};
+pub use value::{V128, Val};
 pub use wasm::default_features;
 pub use wasm::{
     CompositeType, Features, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, SubType,

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::instance::InstanceData;
 use crate::pre::Prepared;
 use crate::runtime::context::{HostFunc, Interrupt, Slot, VmContext, VmFuncRef, VmGlobal, VmStore};
+use crate::runtime::gc::roots::Roots;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::stacks::{self, Stacks};
 use crate::runtime::table::TableData;
@@ -17,6 +18,7 @@ use crate::sys::NATIVE_AVAILABLE;
 use crate::value::Val;
 use smallvec::SmallVec;
 use std::any::Any;
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct StoreLimits {
     pub memories: Option<usize>,
     /// Number of tables.
     pub tables: Option<usize>,
+    /// Bytes of the heap of structs and arrays, free room in it included. Without this limit it is 4 GiB.
+    pub gc_heap_bytes: Option<u64>,
 }
 
 /// Values at fixed addresses, freed together.
@@ -124,6 +128,8 @@ pub(crate) struct StoreOpaque {
     pub(crate) tags: Arena<TagData>,
     pub(crate) host_funcs: Arena<HostFuncData>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
+    /// References that the host holds.
+    pub(crate) roots: RefCell<Roots>,
     /// What instances refer to that was made before the store.
     prepared: SmallVec<[Arc<Prepared>; 1]>,
     /// Where guest code runs, while a call is going on.
@@ -169,6 +175,7 @@ impl StoreOpaque {
                 trace: Default::default(),
                 guarded: SmallVec::new(),
                 limits: StoreLimits::default(),
+                heap: None,
             },
             id: StoreId(NEXT.fetch_add(1, Ordering::Relaxed)),
             engine: engine.clone(),
@@ -180,6 +187,7 @@ impl StoreOpaque {
             tags: Arena::new(),
             host_funcs: Arena::new(),
             externs: Vec::new(),
+            roots: RefCell::default(),
             prepared: SmallVec::new(),
             stacks: None,
             stacks_id: 0,

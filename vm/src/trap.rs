@@ -35,6 +35,18 @@ pub enum TrapKind {
     NullReference,
     /// A null function reference was called.
     NullFunctionReference,
+    /// Access to a field of null.
+    NullStructureReference,
+    /// Access to an element of null, or its length.
+    NullArrayReference,
+    /// The value of null as an i31.
+    NullI31Reference,
+    /// An access outside its array.
+    ArrayOutOfBounds,
+    /// A cast of a reference that is not of that type.
+    CastFailure,
+    /// The heap of structs and arrays has no room for another, even after a collection.
+    HeapExhausted,
     /// `throw_ref` of null.
     NullExceptionReference,
     /// More exceptions are referred to than a store keeps.
@@ -73,6 +85,12 @@ impl TrapKind {
             TrapKind::ExpectedSharedMemory => "expected shared memory",
             TrapKind::NullReference => "null reference",
             TrapKind::NullFunctionReference => "null function reference",
+            TrapKind::NullStructureReference => "null structure reference",
+            TrapKind::NullArrayReference => "null array reference",
+            TrapKind::NullI31Reference => "null i31 reference",
+            TrapKind::ArrayOutOfBounds => "out of bounds array access",
+            TrapKind::CastFailure => "cast failure",
+            TrapKind::HeapExhausted => "garbage-collected heap exhausted",
             TrapKind::NullExceptionReference => "null exception reference",
             TrapKind::TooManyExceptions => "too many exceptions",
             TrapKind::UncaughtException => "uncaught exception",

@@ -3,9 +3,10 @@
 use crate::error::Result;
 use crate::func::Func;
 use crate::interp::enter::invoke;
+use crate::reference::{AnyRef, ExternRef};
 use crate::runtime::context::{HostCall, Slot, VmContext};
 use crate::store::{AsContextMut, Caller, StoreInner, StoreOpaque};
-use crate::value::{ExternRef, V128, extern_from_slot};
+use crate::value::V128;
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use wasm::{FuncType, HeapType, RefType, ValType};
@@ -35,7 +36,7 @@ pub trait WasmTy: sealed::Sealed + Send + Sync + Sized + 'static {
     /// # Safety
     /// `at` must be valid for writes of the type's slots.
     #[doc(hidden)]
-    unsafe fn store(self, at: *mut Slot);
+    unsafe fn store(self, at: *mut Slot, store: &StoreOpaqueRef<'_>);
 }
 
 /// Hides the store's inner type from the public trait.
@@ -54,7 +55,7 @@ macro_rules! number {
                 $load
             }
             #[inline(always)]
-            unsafe fn store(self, at: *mut Slot) {
+            unsafe fn store(self, at: *mut Slot, _: &StoreOpaqueRef<'_>) {
                 let $v = self;
                 // SAFETY: the caller's contract.
                 unsafe { *at = $store }
@@ -79,7 +80,7 @@ impl WasmTy for V128 {
         // SAFETY: the caller's contract: two slots.
         unsafe { V128(u128::from(*at) | u128::from(*at.add(1)) << 64) }
     }
-    unsafe fn store(self, at: *mut Slot) {
+    unsafe fn store(self, at: *mut Slot, _: &StoreOpaqueRef<'_>) {
         // SAFETY: the caller's contract: two slots.
         unsafe {
             *at = self.0 as u64;
@@ -98,26 +99,36 @@ impl WasmTy for Option<Func> {
         // SAFETY: the caller's contract.
         Func::from_slot(unsafe { *at }, store.0.id)
     }
-    unsafe fn store(self, at: *mut Slot) {
+    unsafe fn store(self, at: *mut Slot, _: &StoreOpaqueRef<'_>) {
         // SAFETY: the caller's contract.
         unsafe { *at = self.map_or(0, |f| f.ptr.as_ptr() as u64) }
     }
 }
 
-impl sealed::Sealed for Option<ExternRef> {}
-impl WasmTy for Option<ExternRef> {
-    const TYPE: ValType = ValType::EXTERNREF;
-    fn belongs(&self, store: &StoreOpaqueRef<'_>) -> Result<()> {
-        self.map_or(Ok(()), |e| store.0.check(e.store))
-    }
-    unsafe fn load(at: *const Slot, store: &StoreOpaqueRef<'_>) -> Self {
-        // SAFETY: the caller's contract.
-        extern_from_slot(unsafe { *at }, store.0.id)
-    }
-    unsafe fn store(self, at: *mut Slot) {
-        // SAFETY: the caller's contract.
-        unsafe { *at = self.map_or(0, |e| u64::from(e.index) + 1) }
-    }
+macro_rules! object {
+    ($($name:ident $heap:ident;)*) => { $(
+        impl sealed::Sealed for Option<$name> {}
+        impl WasmTy for Option<$name> {
+            const TYPE: ValType = ValType::Ref(RefType { nullable: true, heap: HeapType::$heap });
+            fn belongs(&self, store: &StoreOpaqueRef<'_>) -> Result<()> {
+                self.map_or(Ok(()), |r| r.word(store.0).map(drop))
+            }
+            unsafe fn load(at: *const Slot, store: &StoreOpaqueRef<'_>) -> Self {
+                // SAFETY: the caller's contract.
+                $name::from_slot(unsafe { *at }, store.0)
+            }
+            unsafe fn store(self, at: *mut Slot, store: &StoreOpaqueRef<'_>) {
+                // What belongs to the store has a word.
+                let word = self.and_then(|r| r.word(store.0).ok()).unwrap_or(0);
+                // SAFETY: the caller's contract.
+                unsafe { *at = word }
+            }
+        }
+    )* };
+}
+object! {
+    AnyRef Any;
+    ExternRef Extern;
 }
 
 impl sealed::Sealed for Func {}
@@ -130,7 +141,7 @@ impl WasmTy for Func {
         // SAFETY: the caller's contract: a reference that is not null.
         unsafe { Func { store: store.0.id, ptr: std::ptr::NonNull::new_unchecked(*at as *mut _) } }
     }
-    unsafe fn store(self, at: *mut Slot) {
+    unsafe fn store(self, at: *mut Slot, _: &StoreOpaqueRef<'_>) {
         // SAFETY: the caller's contract.
         unsafe { *at = self.ptr.as_ptr() as u64 }
     }
@@ -145,7 +156,7 @@ pub trait WasmParams: Send {
     /// # Safety
     /// As [`WasmTy::store`] for all parameters.
     #[doc(hidden)]
-    unsafe fn store(self, at: *mut Slot);
+    unsafe fn store(self, at: *mut Slot, store: &StoreOpaqueRef<'_>);
 }
 
 /// The results of a typed function: one value or a tuple.
@@ -166,9 +177,9 @@ impl<V: WasmTy> WasmParams for V {
         WasmTy::belongs(self, store)
     }
     #[inline(always)]
-    unsafe fn store(self, at: *mut Slot) {
+    unsafe fn store(self, at: *mut Slot, store: &StoreOpaqueRef<'_>) {
         // SAFETY: the caller's contract.
-        unsafe { WasmTy::store(self, at) }
+        unsafe { WasmTy::store(self, at, store) }
     }
 }
 
@@ -244,11 +255,11 @@ macro_rules! arity {
             }
             #[allow(non_snake_case, unused_variables, unused_mut, unused_assignments, unused_unsafe, clippy::unused_unit)]
             #[inline(always)]
-            unsafe fn store(self, mut at: *mut Slot) {
+            unsafe fn store(self, mut at: *mut Slot, store: &StoreOpaqueRef<'_>) {
                 let ($($A,)*) = self;
                 // SAFETY: the caller's contract; values lie one behind the other.
                 unsafe { $(
-                    WasmTy::store($A, at);
+                    WasmTy::store($A, at, store);
                     at = at.add(<$A as SlotsOf>::slots_of());
                 )* }
             }
@@ -298,7 +309,7 @@ macro_rules! arity {
                         let caller = Caller { store: &mut *store, instance: context };
                         let values = self(caller, $($A),*).into_values()?;
                         values.belongs(&StoreOpaqueRef(&(*store).opaque))?;
-                        values.store(slots);
+                        values.store(slots, &StoreOpaqueRef(&(*store).opaque));
                     }
                     Ok(())
                 });
@@ -385,7 +396,7 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         // SAFETY: the types were checked when this value was made, the store just now.
         unsafe {
             let read = |at: *const Slot, store: &StoreOpaque| R::load(at, &StoreOpaqueRef(store));
-            invoke(store, self.func.ptr, |at| params.store(at), read)
+            invoke(store, self.func.ptr, |at, store| params.store(at, &StoreOpaqueRef(store)), read)
         }
     }
 }

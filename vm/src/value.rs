@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::func::Func;
+use crate::reference::{AnyRef, ExternRef};
 use crate::runtime::context::Slot;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
-use std::any::Any;
+use crate::store::StoreOpaque;
 use wasm::{HeapType, RefType, ValType};
 
 /// A 128-bit vector, lane 0 in the lowest bits.
@@ -14,33 +14,6 @@ pub struct V128(pub u128);
 impl From<u128> for V128 {
     fn from(v: u128) -> Self {
         V128(v)
-    }
-}
-
-/// A reference to a host value, kept alive by its store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ExternRef {
-    pub(crate) store: StoreId,
-    pub(crate) index: u32,
-}
-
-impl ExternRef {
-    /// Puts a value into the store; it lives as long as the store.
-    pub fn new(mut ctx: impl AsContextMut, value: impl Any + Send + Sync) -> ExternRef {
-        let store = ctx.as_context_mut().0.opaque_mut();
-        store.externs.push(Box::new(value));
-        ExternRef { store: store.id, index: store.externs.len() as u32 - 1 }
-    }
-
-    /// The value.
-    ///
-    /// # Errors
-    /// When the reference belongs to another store.
-    pub fn data<'a, T: 'static>(&self, ctx: &'a impl AsContext<Data = T>) -> Result<&'a (dyn Any + Send + Sync)> {
-        let store = ctx.as_context().0.opaque();
-        store.check(self.store)?;
-        let value = store.externs.get(self.index as usize).ok_or_else(|| Error::api("dangling externref"))?;
-        Ok(&**value)
     }
 }
 
@@ -57,8 +30,7 @@ pub enum Val {
     V128(V128),
     FuncRef(Option<Func>),
     ExternRef(Option<ExternRef>),
-    /// A null of the `any` hierarchy.
-    AnyRef(Option<std::convert::Infallible>),
+    AnyRef(Option<AnyRef>),
     /// A null of the `exn` hierarchy.
     ExnRef(Option<std::convert::Infallible>),
 }
@@ -122,10 +94,17 @@ impl Val {
                 store.engine.types().heap_matches(HeapType::Concrete(f.type_id()), r.heap)
             }
             (Val::ExternRef(Some(e)), ValType::Ref(r)) => {
-                store.check(e.store)?;
+                e.word(store)?;
                 r.heap == HeapType::Extern
             }
-            (Val::FuncRef(None), ValType::Ref(r)) => r.nullable && is_func(store, r.heap),
+            (Val::AnyRef(Some(a)), ValType::Ref(r)) => {
+                let heap = a.heap_type(store)?;
+                store.engine.types().heap_matches(heap, r.heap)
+            }
+            // A null alone does not tell of which hierarchy a defined type is.
+            (Val::FuncRef(None), ValType::Ref(r)) => {
+                r.nullable && (is_func(store, r.heap) || matches!(r.heap, HeapType::Concrete(_)))
+            }
             (Val::ExternRef(None), ValType::Ref(r)) => r.nullable && hierarchy(r.heap) == Hierarchy::Extern,
             (Val::AnyRef(None), ValType::Ref(r)) => {
                 r.nullable
@@ -140,11 +119,11 @@ impl Val {
         if ok { Ok(()) } else { Err(Error::api(format!("type mismatch: {self:?} is no {ty}"))) }
     }
 
-    /// Writes the value to one slot, or two for v128.
+    /// Writes the value, which has been checked, to one slot, or two for v128.
     ///
     /// # Safety
     /// `to` must be valid for writes of that many slots.
-    pub(crate) unsafe fn store(self, to: *mut Slot) {
+    pub(crate) unsafe fn store(self, to: *mut Slot, store: &StoreOpaque) {
         // SAFETY: the caller's contract.
         unsafe {
             match self {
@@ -157,8 +136,10 @@ impl Val {
                     *to.add(1) = (v >> 64) as u64;
                 }
                 Val::FuncRef(f) => *to = f.map_or(0, |f| f.ptr.as_ptr() as u64),
-                Val::ExternRef(e) => *to = e.map_or(0, |e| u64::from(e.index) + 1),
-                Val::AnyRef(_) | Val::ExnRef(_) => *to = 0,
+                // Checked values have words.
+                Val::ExternRef(e) => *to = e.and_then(|e| e.word(store).ok()).unwrap_or(0),
+                Val::AnyRef(a) => *to = a.and_then(|a| a.word(store).ok()).unwrap_or(0),
+                Val::ExnRef(_) => *to = 0,
             }
         }
     }
@@ -178,17 +159,14 @@ impl Val {
                 ValType::V128 => Val::V128(V128(u128::from(*from) | u128::from(*from.add(1)) << 64)),
                 ValType::Ref(r) if is_func(store, r.heap) => Val::FuncRef(Func::from_slot(*from, store.id)),
                 ValType::Ref(r) => match hierarchy(r.heap) {
-                    Hierarchy::Extern => Val::ExternRef(extern_from_slot(*from, store.id)),
+                    Hierarchy::Extern => Val::ExternRef(ExternRef::from_slot(*from, store)),
                     Hierarchy::Exn => Val::ExnRef(None),
-                    _ => Val::AnyRef(None),
+                    // Also types of objects.
+                    Hierarchy::Any | Hierarchy::Func => Val::AnyRef(AnyRef::from_slot(*from, store)),
                 },
             }
         }
     }
-}
-
-pub(crate) fn extern_from_slot(slot: Slot, store: StoreId) -> Option<ExternRef> {
-    slot.checked_sub(1).map(|i| ExternRef { store, index: i as u32 })
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]

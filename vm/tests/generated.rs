@@ -2,7 +2,7 @@
 //!
 //! In: seeds (`VM_FUZZ_MODULES` raises their number, `VM_FUZZ_SEED` picks one or a range, `VM_FUZZ_TRACE` names each before it
 //! runs). Out: equal results, traps, memories, tables, globals and fuel, whatever the kind of memory and with or without
-//! fuel; with proposals this version does not run, no crash.
+//! fuel, and however often garbage is collected.
 
 mod support;
 
@@ -12,8 +12,8 @@ use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 use support::{Mode, Rng};
 use vm::{
-    Error, Extern, ExternType, Func, Global, HeapType, Instance, Memory, Module, RefType, SharedMemory, Store,
-    StoreLimits, Table, Tag, TrapKind, V128, Val, ValType,
+    AsContext, Error, Extern, ExternType, Func, Global, HeapType, Instance, Memory, Module, RefKind, RefType,
+    SharedMemory, Store, StoreLimits, Table, Tag, TrapKind, V128, Val, ValType,
 };
 
 /// What the modules may use.
@@ -84,9 +84,27 @@ fn value(rng: &mut Rng, ty: ValType) -> Option<Val> {
     })
 }
 
-/// A value without the identity of what it refers to.
-fn describe(v: &Val) -> String {
+/// A value without the identity of what it refers to; of objects what is in them, down to a few levels.
+fn describe(ctx: impl AsContext, v: &Val) -> String {
+    describe_to(&ctx.as_context(), v, 3)
+}
+
+fn describe_to(ctx: &impl AsContext, v: &Val, depth: u32) -> String {
     match v {
+        Val::AnyRef(Some(_)) if depth == 0 => "…".into(),
+        Val::AnyRef(Some(r)) => {
+            let list = |at: &dyn Fn(u32) -> Option<Val>| -> String {
+                let parts = (0..20).map_while(at).map(|v| describe_to(ctx, &v, depth - 1));
+                parts.collect::<Vec<_>>().join(" ")
+            };
+            match r.kind(ctx).expect("a handle at work") {
+                RefKind::Struct(_) => format!("{{{}}}", list(&|i| r.field(ctx, i).ok())),
+                RefKind::Array(_) => {
+                    format!("{}[{}]", r.len(ctx).expect("an array"), list(&|i| r.element(ctx, i).ok()))
+                }
+                other => format!("{other:?}"),
+            }
+        }
         Val::FuncRef(f) => format!("func {}", f.is_some()),
         Val::ExternRef(e) => format!("extern {}", e.is_some()),
         other => format!("{other:x?}"),
@@ -119,7 +137,7 @@ fn import(store: &mut Store<u64>, module: &Module, rng: &mut Rng, ty: ExternType
             let answer: Vec<Val> = ty.results.iter().map(|&t| value(&mut own, t)).collect::<Option<_>>()?;
             let host = move |mut caller: vm::Caller<'_, u64>, args: &[Val], results: &mut [Val]| {
                 let mut hasher = DefaultHasher::new();
-                args.iter().for_each(|a| describe(a).hash(&mut hasher));
+                args.iter().for_each(|a| describe(&caller, a).hash(&mut hasher));
                 let seen = caller.data().rotate_left(5) ^ hasher.finish();
                 *caller.data_mut() = seen;
                 if seen.is_multiple_of(64) {
@@ -150,7 +168,7 @@ fn observe(store: &mut Store<u64>, instance: Instance, log: &mut Vec<String>) {
         instance.exports(store).map(|e| (e.name().to_string(), e.into_extern())).collect();
     for (name, item) in exports {
         let text = match item {
-            Extern::Global(g) => describe(&g.get(&*store)),
+            Extern::Global(g) => describe(&*store, &g.get(&*store)),
             Extern::Memory(m) => {
                 let mut hasher = DefaultHasher::new();
                 m.data(&*store).hash(&mut hasher);
@@ -160,7 +178,7 @@ fn observe(store: &mut Store<u64>, instance: Instance, log: &mut Vec<String>) {
             Extern::Table(t) => {
                 let n = t.size(&*store);
                 let elements = (0..n.min(2000)).filter_map(|i| t.get(&*store, i));
-                format!("{n}: {:?}", elements.map(|v| describe(&v)).collect::<Vec<_>>())
+                format!("{n}: {:?}", elements.map(|v| describe(&*store, &v)).collect::<Vec<_>>())
             }
             _ => continue,
         };
@@ -179,7 +197,12 @@ fn run(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
         log.push(format!("bodies: {}", kind(&e)));
     }
     let mut store = Store::new(&mode.engine, 0);
-    store.limits(StoreLimits { memory_bytes: Some(16 << 20), table_elements: Some(20_000), ..Default::default() });
+    store.limits(StoreLimits {
+        memory_bytes: Some(16 << 20),
+        table_elements: Some(20_000),
+        gc_heap_bytes: Some(16 << 20),
+        ..Default::default()
+    });
     if mode.fuel {
         store.set_fuel(1 << 40).expect("fuel is on");
     }
@@ -217,7 +240,7 @@ fn run(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
             let mut results = vec![Val::I32(0); ty.results.len()];
             log.push(format!("call {name}"));
             match f.call(&mut store, &args, &mut results) {
-                Ok(()) => log.extend(results.iter().map(describe)),
+                Ok(()) => log.extend(results.iter().map(|r| describe(&store, r))),
                 Err(e) => outcome(&mut log, &e),
             }
         }
@@ -228,7 +251,10 @@ fn run(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
 }
 
 fn compare(everything: bool, variable: &str, default: u64) {
-    let modes = support::modes(|_| ());
+    let mut modes = support::modes(|_| ());
+    if everything {
+        modes.extend(support::stressed());
+    }
     let (mut ran, mut returned, mut waited) = (0u64, 0u64, 0u64);
     let seeds = support::seeds(variable, default);
     let total = seeds.end - seeds.start;
@@ -295,7 +321,12 @@ fn fuel_is_the_same_for_all_memories() {
 fn exhaust(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
     let module = Module::new(&mode.engine, bytes).ok()?;
     let mut store = Store::new(&mode.engine, 0);
-    store.limits(StoreLimits { memory_bytes: Some(16 << 20), table_elements: Some(20_000), ..Default::default() });
+    store.limits(StoreLimits {
+        memory_bytes: Some(16 << 20),
+        table_elements: Some(20_000),
+        gc_heap_bytes: Some(16 << 20),
+        ..Default::default()
+    });
     store.set_fuel(10_000).ok()?;
     store.set_deadline(Some(Instant::now() + Duration::from_secs(3)));
     let mut rng = Rng::new(seed ^ 0x77);
@@ -310,7 +341,7 @@ fn exhaust(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
         store.set_fuel(rng.below(200) as u64).ok()?;
         let outcome = f.call(&mut store, &args, &mut results);
         log.push(match outcome {
-            Ok(()) => results.iter().map(describe).collect(),
+            Ok(()) => results.iter().map(|r| describe(&store, r)).collect(),
             Err(e) if e.as_trap().is_some_and(|t| t.kind() == TrapKind::DeadlineExceeded) => return None,
             Err(e) => {
                 let site = e.as_trap().and_then(|t| t.backtrace().first().map(|f| (f.func_index, f.code_offset)));

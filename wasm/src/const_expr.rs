@@ -1,6 +1,6 @@
 //! Constant expressions: initialisers of globals, tables, and segment offsets.
 
-use crate::types::{HeapType, ValType};
+use crate::types::{HeapType, TypeId, ValType};
 use serde::{Deserialize, Serialize};
 
 /// A constant expression: a short program for a stack machine.
@@ -25,11 +25,33 @@ pub enum ConstOp {
     I64Add,
     I64Sub,
     I64Mul,
-    /// An instruction that is valid here but cannot be evaluated by this version (garbage collection).
-    Unsupported,
+    StructNew(TypeId),
+    StructNewDefault(TypeId),
+    ArrayNew(TypeId),
+    ArrayNewDefault(TypeId),
+    /// With the number of elements.
+    ArrayNewFixed(TypeId, u32),
+    RefI31,
+    AnyConvertExtern,
+    ExternConvertAny,
 }
 
 impl ConstExpr {
+    /// Whether evaluating it makes objects, so that doing so twice is not the same as doing so once.
+    pub fn allocates(&self) -> bool {
+        use ConstOp as C;
+        self.0.iter().any(|op| {
+            matches!(
+                op,
+                C::StructNew(_)
+                    | C::StructNewDefault(_)
+                    | C::ArrayNew(_)
+                    | C::ArrayNewDefault(_)
+                    | C::ArrayNewFixed(..)
+            )
+        })
+    }
+
     /// The expression that yields the default value of a type.
     pub fn default_of(ty: ValType) -> ConstExpr {
         let op = match ty {

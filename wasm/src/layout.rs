@@ -91,3 +91,27 @@ pub mod table {
     /// Number of elements.
     pub const LEN: usize = 8;
 }
+
+/// Offsets into objects of the garbage-collected heap. All objects lie at multiples of 16.
+pub mod object {
+    /// Pointer to the object's type.
+    pub const TYPE: usize = 0;
+    /// First field of a struct; where the others lie says [`StructLayout`](crate::StructLayout).
+    pub const FIELDS: usize = 8;
+    /// Number of elements of an array, u32.
+    pub const LEN: usize = 8;
+    /// First element of an array.
+    pub const ELEMENTS: usize = 16;
+}
+
+/// Offsets into what an object's type pointer leads to.
+pub mod object_type {
+    /// Canonical id, u32.
+    pub const ID: usize = 0;
+    /// Number of declared supertypes, u32.
+    pub const DEPTH: usize = 4;
+    /// Ids of the declared supertypes, the outermost first, then the type's own, each u32; zeros behind.
+    pub const DISPLAY: usize = 8;
+    /// Entries of the display: one more than the validator allows supertypes.
+    pub const DISPLAY_LEN: usize = 64;
+}

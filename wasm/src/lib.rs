@@ -13,6 +13,7 @@ mod frame;
 pub mod layout;
 mod module;
 mod names;
+mod object;
 mod parse;
 mod registry;
 mod types;
@@ -25,6 +26,7 @@ pub use module::{
     Module, Table,
 };
 pub use names::Names;
+pub use object::StructLayout;
 pub use parse::{default_features, parse, validate_body};
 pub use registry::TypeRegistry;
 pub use types::{

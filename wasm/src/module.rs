@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
-use wasmparser::{ValidatorResources, WasmFeatures};
+use wasmparser::{UnpackedIndex, ValidatorResources, WasmFeatures};
 
 /// A parsed module: sections validated, function bodies not yet.
 ///
@@ -225,6 +225,34 @@ impl Module {
     /// The export of that name.
     pub fn export(&self, name: &str) -> Option<&Export> {
         self.export_index.get(name).map(|&i| &self.exports[i as usize])
+    }
+
+    /// A heap type as it is written in the module.
+    pub fn heap_type(&self, h: wasmparser::HeapType) -> HeapType {
+        use wasmparser::AbstractHeapType as A;
+        match h {
+            wasmparser::HeapType::Abstract { ty, .. } => match ty {
+                A::Func => HeapType::Func,
+                A::NoFunc => HeapType::NoFunc,
+                A::Extern => HeapType::Extern,
+                A::NoExtern => HeapType::NoExtern,
+                A::Any => HeapType::Any,
+                A::Eq => HeapType::Eq,
+                A::I31 => HeapType::I31,
+                A::Struct => HeapType::Struct,
+                A::Array => HeapType::Array,
+                A::None => HeapType::None,
+                A::Exn => HeapType::Exn,
+                // Continuations are refused by the validator's features; they share exn's shape here.
+                A::NoExn | A::Cont | A::NoCont => HeapType::NoExn,
+            },
+            wasmparser::HeapType::Concrete(i) | wasmparser::HeapType::Exact(i) => match i {
+                UnpackedIndex::Module(i) => HeapType::Concrete(self.types[i as usize]),
+                UnpackedIndex::RecGroup(i) => HeapType::InGroup(i),
+                // Ids belong to the validator's own arena and never appear in what the readers return.
+                UnpackedIndex::Id(_) => HeapType::None,
+            },
+        }
     }
 
     /// The features the module was read with.

@@ -217,35 +217,19 @@ impl<'a> ModuleParser<'a> {
     }
 
     fn heap_type_in(&self, h: wasmparser::HeapType, base: u32, count: u32) -> HeapType {
-        use wasmparser::AbstractHeapType as A;
         match h {
-            wasmparser::HeapType::Abstract { ty, .. } => match ty {
-                A::Func => HeapType::Func,
-                A::NoFunc => HeapType::NoFunc,
-                A::Extern => HeapType::Extern,
-                A::NoExtern => HeapType::NoExtern,
-                A::Any => HeapType::Any,
-                A::Eq => HeapType::Eq,
-                A::I31 => HeapType::I31,
-                A::Struct => HeapType::Struct,
-                A::Array => HeapType::Array,
-                A::None => HeapType::None,
-                A::Exn => HeapType::Exn,
-                // Continuations are refused by the validator's features; they share exn's shape here.
-                A::NoExn | A::Cont | A::NoCont => HeapType::NoExn,
-            },
-            wasmparser::HeapType::Concrete(i) | wasmparser::HeapType::Exact(i) => match i {
-                UnpackedIndex::Module(i) if i >= base && i - base < count => HeapType::InGroup(i - base),
-                UnpackedIndex::Module(i) => HeapType::Concrete(self.module.types[i as usize]),
-                UnpackedIndex::RecGroup(i) => HeapType::InGroup(i),
-                // Ids belong to the validator's own arena and never appear in what the readers return.
-                UnpackedIndex::Id(_) => HeapType::None,
-            },
+            wasmparser::HeapType::Concrete(UnpackedIndex::Module(i))
+            | wasmparser::HeapType::Exact(UnpackedIndex::Module(i))
+                if i >= base && i - base < count =>
+            {
+                HeapType::InGroup(i - base)
+            }
+            h => self.module.heap_type(h),
         }
     }
 
     fn heap_type(&self, h: wasmparser::HeapType) -> HeapType {
-        self.heap_type_in(h, u32::MAX, 0)
+        self.module.heap_type(h)
     }
     fn ref_type(&self, r: wasmparser::RefType) -> RefType {
         RefType { nullable: r.is_nullable(), heap: self.heap_type(r.heap_type()) }
@@ -363,6 +347,7 @@ impl<'a> ModuleParser<'a> {
     }
 
     fn const_expr(&self, expr: &wasmparser::ConstExpr<'a>) -> Result<ConstExpr> {
+        let types = &self.module.types;
         let mut ops = Vec::with_capacity(1);
         for op in expr.get_operators_reader() {
             ops.push(match op? {
@@ -380,9 +365,24 @@ impl<'a> ModuleParser<'a> {
                 Operator::I64Add => ConstOp::I64Add,
                 Operator::I64Sub => ConstOp::I64Sub,
                 Operator::I64Mul => ConstOp::I64Mul,
+                Operator::StructNew { struct_type_index: t } => ConstOp::StructNew(types[t as usize]),
+                Operator::StructNewDefault { struct_type_index: t } => ConstOp::StructNewDefault(types[t as usize]),
+                Operator::ArrayNew { array_type_index: t } => ConstOp::ArrayNew(types[t as usize]),
+                Operator::ArrayNewDefault { array_type_index: t } => ConstOp::ArrayNewDefault(types[t as usize]),
+                Operator::ArrayNewFixed { array_type_index: t, array_size } => {
+                    ConstOp::ArrayNewFixed(types[t as usize], array_size)
+                }
+                Operator::RefI31 => ConstOp::RefI31,
+                Operator::AnyConvertExtern => ConstOp::AnyConvertExtern,
+                Operator::ExternConvertAny => ConstOp::ExternConvertAny,
                 Operator::End => continue,
-                // The section's validator has accepted it, so it is one of the garbage collection proposal.
-                _ => ConstOp::Unsupported,
+                // The section's validator has accepted it, and accepts nothing else.
+                _ => {
+                    return Err(ParseError::new(
+                        "an instruction that is not constant",
+                        expr.get_binary_reader().original_position(),
+                    ));
+                }
             });
         }
         Ok(ConstExpr(ops.into()))

@@ -11,7 +11,7 @@
 //! Some instructions are followed by data words of the same size. Code never moves and is freed with its module.
 
 use super::exec::call::lazy_entry;
-use super::exec::exception::{Reference, TryRange};
+use super::exec::exception::{Clause, Delivery, TryRange};
 use crate::native::code::NativeCode;
 use crate::native::enter::NativeEntry;
 use crate::tier::heat::FuncHeat;
@@ -224,14 +224,14 @@ impl ModuleCode {
         (index <= f.insts.len()).then_some((f.func, index))
     }
 
-    /// The clause that catches an exception thrown at an instruction (`inst` in the function that contains `ip`): the slot
-    /// for its values, what becomes of the reference, and where to go on.
+    /// The clause that catches an exception thrown at an instruction (`inst` in the function that contains `ip`): where its
+    /// values go, and where to go on.
     pub(crate) fn catch(
         &self,
         ip: *const Inst,
         inst: u32,
         matches: &dyn Fn(u32) -> bool,
-    ) -> Option<(u32, Reference, *const Inst)> {
+    ) -> Option<(Delivery, *const Inst)> {
         let translated = self.lock();
         let (_, f) = translated.range(..=ip as usize).next_back()?;
         let mut wanted = None;
@@ -241,7 +241,9 @@ impl ModuleCode {
             }
             wanted = None;
             if let Some(clause) = range.clauses.iter().find(|c| c.tag.is_none_or(matches)) {
-                return Some((range.slot, clause.reference, &raw const f.insts[clause.target as usize]));
+                let Clause { tag, reference, target } = *clause;
+                let delivery = Delivery { slot: range.slot, values: tag.is_some(), reference };
+                return Some((delivery, &raw const f.insts[target as usize]));
             }
             match range.delegate {
                 None => {}

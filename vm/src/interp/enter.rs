@@ -27,7 +27,7 @@ const NATIVE_STACK: usize = 512 << 10;
 pub(crate) unsafe fn invoke<R>(
     store: &mut StoreOpaque,
     func: NonNull<VmFuncRef>,
-    write: impl FnOnce(*mut Slot),
+    write: impl FnOnce(*mut Slot, &StoreOpaque),
     read: impl FnOnce(*const Slot, &StoreOpaque) -> R,
 ) -> Result<R> {
     let store: *mut StoreOpaque = store;
@@ -42,7 +42,7 @@ pub(crate) unsafe fn invoke<R>(
         if base.wrapping_add(slots) > (*store).vm.stack_limit {
             return Err(TrapKind::CallStackExhausted.into());
         }
-        write(base);
+        write(base, &*store);
         if let Some(host) = f.host.as_ref() {
             // From host to host: no instance called.
             let _top = HostTop::set(&raw mut (*store).vm, base.add(slots));
@@ -251,6 +251,7 @@ unsafe fn error(store: &mut StoreOpaque) -> Error {
         Some(Unwind::Exception(exception)) => {
             let mut trap = Trap::new(TrapKind::UncaughtException);
             trap.exception = Some((store.id, exception));
+            store.vm.exceptions.escape(exception);
             trap
         }
         Some(Unwind::Error(Error::Trap(trap))) if !trap.backtrace.is_empty() => return Error::Trap(trap),

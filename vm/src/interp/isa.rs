@@ -4,7 +4,7 @@
 use super::dispatch::{Class, Handler, Reg};
 use super::exec::chain::{self, chains, load_chains};
 use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
-use super::exec::{access, atomic, bulk, call, control, exception, memory, num, vector};
+use super::exec::{access, atomic, bulk, call, control, exception, gc, memory, num, vector};
 use super::simd::ops::*;
 
 /// What the fields of an instruction mean, for the printer.
@@ -225,6 +225,59 @@ macro_rules! access_infos {
     };
 }
 
+/// Kinds of cells in objects, with the accesses to fields and elements of each.
+macro_rules! cells {
+    ($m:ident) => {
+        $m! {
+            C8S StructGet8S StructSet8S ArrayGet8S ArraySet8S;
+            C8U StructGet8 StructSet8 ArrayGet8 ArraySet8;
+            C16S StructGet16S StructSet16S ArrayGet16S ArraySet16S;
+            C16U StructGet16 StructSet16 ArrayGet16 ArraySet16;
+            C32 StructGet32 StructSet32 ArrayGet32 ArraySet32;
+            C64 StructGet64 StructSet64 ArrayGet64 ArraySet64;
+            CF32 StructGetF32 StructSetF32 ArrayGetF32 ArraySetF32;
+            CF64 StructGetF64 StructSetF64 ArrayGetF64 ArraySetF64;
+        }
+    };
+}
+
+macro_rules! cell_infos {
+    ($($cell:ident $get:ident $set:ident $array_get:ident $array_set:ident;)*) => {
+        $(
+            pub(crate) static $get: OpInfo = OpInfo {
+                name: stringify!($get),
+                shape: Shape::Load,
+                input: Class::Int,
+                output: <<gc::$cell as gc::Cell>::R as Reg>::CLASS,
+                forms: gc::Forms::<gc::$cell>::STRUCT_GET,
+            };
+            pub(crate) static $set: OpInfo = OpInfo {
+                name: stringify!($set),
+                shape: Shape::Fields("abx"),
+                input: <<gc::$cell as gc::Cell>::R as Reg>::CLASS,
+                output: Class::Int,
+                forms: gc::Forms::<gc::$cell>::STRUCT_SET,
+            };
+            pub(crate) static $array_get: OpInfo = OpInfo {
+                name: stringify!($array_get),
+                shape: Shape::Binary,
+                input: Class::Int,
+                output: <<gc::$cell as gc::Cell>::R as Reg>::CLASS,
+                forms: gc::Forms::<gc::$cell>::ARRAY_GET,
+            };
+            pub(crate) static $array_set: OpInfo = OpInfo {
+                name: stringify!($array_set),
+                shape: Shape::Fields("abc"),
+                input: <<gc::$cell as gc::Cell>::R as Reg>::CLASS,
+                output: Class::Int,
+                forms: gc::Forms::<gc::$cell>::ARRAY_SET,
+            };
+        )*
+        /// By kind of cell: get and set of fields, then of elements.
+        pub(crate) static CELLS: &[[Op; 4]] = &[$([&$get, &$set, &$array_get, &$array_set]),*];
+    };
+}
+
 macro_rules! plain {
     ($($name:ident $fields:literal $class:ident $forms:expr;)*) => { $(
         pub(crate) static $name: OpInfo = OpInfo {
@@ -293,6 +346,14 @@ pub(crate) mod ops {
     compare_ops!(compare_infos);
     unary_ops!(unary_infos);
     accesses!(access_infos);
+    cells!(cell_infos);
+
+    /// Whether a reference is of a type.
+    pub(crate) static RefTest: OpInfo =
+        OpInfo { name: "RefTest", shape: Shape::Unary, input: Class::Int, output: Class::Int, forms: gc::REF_TEST };
+    /// The length of an array.
+    pub(crate) static ArrayLen: OpInfo =
+        OpInfo { name: "ArrayLen", shape: Shape::Unary, input: Class::Int, output: Class::Int, forms: gc::ARRAY_LEN };
 
     plain! {
         Enter "abx" Int control::ENTER;
@@ -355,6 +416,22 @@ pub(crate) mod ops {
         TableGrow "abcd" Int &[bulk::table_grow];
         RefFunc "ax" Int &[bulk::ref_func];
         RefAsNonNull "a" Int &[bulk::ref_as_non_null];
+        RefCast "ax" Int gc::REF_CAST;
+        StructGetV128 "abx" V128 &[gc::struct_get_v128];
+        StructSetV128 "abx" V128 &[gc::struct_set_v128];
+        ArrayGetV128 "abc" V128 &[gc::array_get_v128];
+        ArraySetV128 "abc" V128 &[gc::array_set_v128];
+        StructNew "ax" Int &[gc::struct_new];
+        StructNewDefault "ax" Int &[gc::struct_new_default];
+        ArrayNew "ax" Int &[gc::array_new];
+        ArrayNewDefault "ax" Int &[gc::array_new_default];
+        ArrayNewFixed "ax" Int &[gc::array_new_fixed];
+        ArrayNewData "ax" Int &[gc::array_new_data];
+        ArrayNewElem "ax" Int &[gc::array_new_elem];
+        ArrayFill "x" Int &[gc::array_fill];
+        ArrayCopy "x" Int &[gc::array_copy];
+        ArrayInitData "x" Int &[gc::array_init_data];
+        ArrayInitElem "x" Int &[gc::array_init_elem];
         AddSub128 "ab" Int &[bulk::add_sub_128];
         MulWide "ab" Int &[bulk::mul_wide];
         AtomicLoad "ab" Int atomic::LOAD;

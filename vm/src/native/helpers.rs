@@ -8,6 +8,8 @@ use crate::instance::InstanceData;
 use crate::runtime::bulk;
 use crate::runtime::context::{Unwind, VmContext};
 use crate::runtime::exception::Exception;
+use crate::runtime::gc::collect::collect_exceptions;
+use crate::runtime::gc::object::Live;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
 use crate::trap::TrapKind;
@@ -294,6 +296,8 @@ helper! {
 unsafe fn exception_of(ctx: Ctx, tag: u64) -> Option<u64> {
     // SAFETY: helpers' contract; the tag is one of the instance's.
     unsafe {
+        // Values lie in the argument area, and what frames hold on the native stack.
+        collect_exceptions((*ctx).store, Live::up_to((*(*ctx).store).slot_top));
         let d = instance(ctx);
         let tag = d.tag(tag as u32);
         let params = d.module.func_type((*tag).ty).params;

@@ -81,7 +81,7 @@ pub(crate) fn table_init_from(
         // SAFETY: `to` is within the table.
         unsafe { *(*t).vm.base.add(to.start + i) = slot }
     };
-    // Evaluation fails only for what this version cannot run at all.
+    // What could fail, making objects, has been done at instantiation.
     segment_slots(d, module, segment, src as usize..end as usize, put).map_err(|_| TrapKind::UnsupportedInstruction)
 }
 

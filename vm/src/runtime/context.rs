@@ -219,6 +219,8 @@ pub(crate) struct VmStore {
     /// Memories whose guard pages guest code of this store may hit.
     pub(crate) guarded: SmallVec<[*const LinearMemory; 1]>,
     pub(crate) limits: crate::store::StoreLimits,
+    /// Objects, once there is one.
+    pub(crate) heap: Option<Box<super::gc::heap::Heap>>,
 }
 
 // What compiled code and interpreter assume, checked where the structures are.

@@ -4,6 +4,7 @@
 pub(crate) mod bulk;
 pub(crate) mod context;
 pub(crate) mod exception;
+pub(crate) mod gc;
 pub(crate) mod image;
 pub(crate) mod memory;
 pub(crate) mod parking;

@@ -8,6 +8,7 @@ mod map;
 mod memfd;
 mod pagemap;
 pub(crate) mod perf;
+mod registers;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;
@@ -17,6 +18,7 @@ pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guar
 pub(crate) use map::{FileView, Mapping, page_size};
 pub(crate) use memfd::sealed_file;
 pub(crate) use pagemap::written;
+pub(crate) use registers::with_kept_registers;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{

@@ -115,6 +115,18 @@ pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
     .into()
 }
 
+/// Modes that collect garbage all the time.
+pub(crate) fn stressed() -> Vec<Mode> {
+    use Execution::{Compiled, Interpreted, Replaced};
+    let rows = [("stressed", Interpreted, 1), ("compiled+stressed", Compiled, 2), ("replaced+stressed", Replaced, 1)];
+    rows.map(|(name, execution, stress)| {
+        let mut config = Config::new();
+        execution.set(config.gc_stress(stress));
+        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel: false }
+    })
+    .into()
+}
+
 impl Mode {
     /// The compiler has not broken down, which would leave functions to the interpreter and so go unnoticed.
     pub(crate) fn assert_compiler_is_well(&self, what: &str) {

@@ -196,8 +196,12 @@ pub(crate) unsafe fn call_host(ctx: *mut VmContext, f: *const VmFuncRef, args: *
         let store = (*ctx).store;
         let outer = (*store).host_top;
         (*store).host_top = args.add(host.slots as usize);
+        // References that the function is given, or makes, end with it.
+        let roots = (&(*store.cast::<StoreOpaque>()).roots).as_ptr();
+        let scope = (*roots).enter();
         let outcome = catch_unwind(AssertUnwindSafe(|| (host.call)(ctx, store, args)));
         (*store).host_top = outer;
+        (*roots).leave(scope);
         (*store).unwind = match outcome {
             Ok(Ok(())) => return HostOutcome::Returned,
             Ok(Err(Error::Trap(t))) if t.exception.is_some_and(|(id, _)| id == (*store.cast::<StoreOpaque>()).id) => {

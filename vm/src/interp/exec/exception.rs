@@ -8,8 +8,10 @@ use crate::instance::InstanceData;
 use crate::interp::code::Inst;
 use crate::interp::dispatch::{Exit, S, finish, handler};
 use crate::interp::exec::call::stubs;
-use crate::runtime::context::{TrapSite, Unwind, VmContext};
+use crate::runtime::context::{TrapSite, Unwind, VmContext, VmStore};
 use crate::runtime::exception::Exception;
+use crate::runtime::gc::collect::collect_exceptions;
+use crate::runtime::gc::object::Live;
 use crate::trap::TrapKind;
 
 /// What a clause does with the reference to the exception.
@@ -23,6 +25,16 @@ pub(crate) enum Reference {
     DropBefore,
     /// It comes before the values (legacy `catch`).
     Before,
+}
+
+/// What a clause gets of the exception that it catches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    /// The first slot.
+    pub(crate) slot: u32,
+    /// Whether the values are wanted: clauses without a tag have no slots for them.
+    pub(crate) values: bool,
+    pub(crate) reference: Reference,
 }
 
 /// One catch clause.
@@ -99,7 +111,9 @@ unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
         let d = &*ctx.cast::<InstanceData>();
         let tag = d.tag((*ip).ab());
         let slots = d.module.func_type((*tag).ty).param_slots() as usize;
-        let values = std::slice::from_raw_parts(fp.add((*ip).x as usize), slots);
+        let first = fp.add((*ip).x as usize);
+        collect_exceptions((*ctx).store, Live::up_to(first.add(slots)));
+        let values = std::slice::from_raw_parts(first, slots);
         (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() }).unwrap_or(0)
     }
 }
@@ -141,7 +155,7 @@ unsafe fn go_on(mut s: S, returning: bool) -> Exit {
 /// Finds the clause that catches an exception and puts its values there; without one the store is told why the run ends.
 #[inline(never)]
 unsafe fn land(from: Place, exception: u64) -> Landing {
-    // SAFETY: handlers' contract; references to exceptions are positions in the store's list.
+    // SAFETY: handlers' contract; references to exceptions lead to the store's list.
     unsafe {
         let store = (*from.context).store;
         let tag = (&(*store).exceptions).get(exception).tag;
@@ -165,10 +179,10 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
             let Some((own_func, inst)) = code.find(at.ip) else { break };
             let inst = inst - usize::from(at.returning && inst > 0);
             let matches = |t: u32| std::ptr::eq(d.tag(t), tag);
-            if let Some((slot, reference, target)) = code.catch(at.ip, inst as u32, &matches) {
+            if let Some((delivery, target)) = code.catch(at.ip, inst as u32, &matches) {
                 (&mut (*store).cross_calls).truncate(cross);
                 (*store).trace.clear();
-                deliver(store, exception, at.fp.add(slot as usize), reference);
+                deliver(store, exception, at.fp, delivery);
                 return Landing { ip: target, fp: at.fp, context: at.context };
             }
             let raw = &d.module.inner.raw;
@@ -184,11 +198,14 @@ unsafe fn land(from: Place, exception: u64) -> Landing {
 }
 
 /// Puts an exception's values into the slots of the clause that catches it.
-unsafe fn deliver(store: *mut crate::runtime::context::VmStore, exception: u64, to: *mut u64, reference: Reference) {
+unsafe fn deliver(store: *mut VmStore, exception: u64, fp: *mut u64, delivery: Delivery) {
     // SAFETY: the translator has kept slots for the values of the clause's tag and the reference.
     unsafe {
+        let Delivery { slot, values: wanted, reference } = delivery;
+        let to = fp.add(slot as usize);
         let list = &mut (*store).exceptions;
-        let values = &list.get(exception).values;
+        let all: &[u64] = &list.get(exception).values;
+        let values = if wanted { all } else { &[] };
         let before = matches!(reference, Reference::Before | Reference::DropBefore);
         let first = to.add(usize::from(before));
         for (i, v) in values.iter().enumerate() {

@@ -7,6 +7,7 @@ pub(crate) mod call;
 pub(crate) mod chain;
 pub(crate) mod control;
 pub(crate) mod exception;
+pub(crate) mod gc;
 pub(crate) mod memory;
 pub(crate) mod num;
 pub(crate) mod vector;

@@ -4,6 +4,7 @@ use super::memory::{Imm, Short};
 use crate::interp::dispatch::{
     Acc, Dst, Handler, IR, IS, Mem, Pair, RI, RS, RW, Reg, SI, SR, SS, SW, Src, WR, WS, handler,
 };
+use crate::runtime::gc;
 use crate::trap::TrapKind;
 use std::marker::PhantomData;
 
@@ -290,11 +291,20 @@ macro_rules! compare_ops {
 }
 pub(crate) use compare_ops;
 
+/// The bits of an i31 with its tag.
+#[inline(always)]
+fn i31_of(reference: u64) -> Result<u32, TrapKind> {
+    if reference == 0 { Err(TrapKind::NullI31Reference) } else { Ok(reference as u32) }
+}
+
 /// All numeric operations of one operand: `Name: A => R, |a| result`.
 macro_rules! unary_ops {
     ($m:ident) => { $m! {
         I32Eqz: i32 => i32, |a| Ok(i32::from(a == 0));
         I64Eqz: i64 => i32, |a| Ok(i32::from(a == 0));
+        RefI31: u32 => u64, |a| Ok(gc::i31(a));
+        I31GetS: u64 => i32, |a| i31_of(a).map(|v| (v as i32) >> 1);
+        I31GetU: u64 => u32, |a| i31_of(a).map(|v| v >> 1);
         I32Clz: u32 => u32, |a| Ok(a.leading_zeros());
         I32Ctz: u32 => u32, |a| Ok(a.trailing_zeros());
         I32Popcnt: u32 => u32, |a| Ok(a.count_ones());

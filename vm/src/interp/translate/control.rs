@@ -46,7 +46,7 @@ pub(super) struct Frame {
 }
 
 /// A condition to branch on.
-struct Condition {
+pub(super) struct Condition {
     op: Op,
     pair: PairForm,
     negate: bool,
@@ -305,7 +305,7 @@ impl Builder<'_> {
     }
 
     /// Branches when the condition (or, with `negate`, its opposite) holds.
-    fn branch_on(&mut self, condition: Condition, depth: u32, negate: bool) {
+    pub(super) fn branch_on(&mut self, condition: Condition, depth: u32, negate: bool) {
         let index = self.frame_index(depth);
         let n = self.branch_classes(index).len();
         if n > 0 {
@@ -401,7 +401,7 @@ impl Builder<'_> {
     }
 
     /// Pops a condition; a comparison that was made just for it is taken back and becomes part of the branch.
-    fn take_condition(&mut self) -> Condition {
+    pub(super) fn take_condition(&mut self) -> Condition {
         let e = self.pop();
         if let Loc::Acc(producer) = e.loc
             && self.is_last(producer)
@@ -476,7 +476,7 @@ impl Builder<'_> {
         }
     }
 
-    fn push_again(&mut self, e: Entry) {
+    pub(super) fn push_again(&mut self, e: Entry) {
         match e.loc {
             Loc::Local(l) => self.push_local(l),
             _ => {
@@ -545,7 +545,7 @@ impl Builder<'_> {
     }
 
     /// Puts the arguments of a call into their slots; answers the first of them.
-    fn arguments(&mut self, n: usize) -> u32 {
+    pub(super) fn arguments(&mut self, n: usize) -> u32 {
         self.flush_top(n);
         self.spill_all();
         self.source_slot(n)

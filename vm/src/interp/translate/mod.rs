@@ -6,11 +6,12 @@
 //! locals not yet copied, constants, or values that so far exist only in an accumulator.
 //!
 //! `builder` keeps the operand stack and emits; `control` does blocks, branches and calls; `operators` maps WebAssembly
-//! operators to both.
+//! operators to both, `objects` those on structs and arrays.
 
 mod builder;
 mod control;
 mod names;
+mod objects;
 mod operators;
 
 use super::code::{FuncCode, Inst, Loop};

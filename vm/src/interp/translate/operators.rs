@@ -240,8 +240,9 @@ impl Builder<'_> {
             if operands == 1 { self.unary(entry) } else { self.binary(entry) }
         } else if let Some((plain, checked, store, memarg)) = access(op) {
             if store { self.store(plain, checked, memarg) } else { self.load(plain, checked, memarg) }
-        } else if !self.bulk(op) && !self.vector_operator(op) && !self.atomic_operator(op) {
-            // Garbage collection: part of the language, not yet of this version.
+        } else if !self.bulk(op) && !self.object_operator(op) && !self.vector_operator(op) && !self.atomic_operator(op)
+        {
+            // Of a proposal that this version does not know, should the validator be told to accept it.
             self.emit(&ops::Unsupported, 0, 0, 0, 0);
             self.set_unreachable();
         }
@@ -335,7 +336,7 @@ impl Builder<'_> {
 
     // ---- numbers
 
-    fn unary(&mut self, op: Op) {
+    pub(super) fn unary(&mut self, op: Op) {
         let e = self.pop();
         let operand = self.slot_or_acc(e);
         self.push_result(op.output, |b, a| match operand {
@@ -361,7 +362,7 @@ impl Builder<'_> {
         self.immediate(op, bits).is_some() || op.forms.len() > 2 * PairForm::SlotWide as usize
     }
 
-    fn binary(&mut self, op: Op) {
+    pub(super) fn binary(&mut self, op: Op) {
         let rhs = self.pop();
         let lhs = self.pop();
         let (mut l, mut r) = (self.operand(lhs), self.operand(rhs));
