@@ -639,3 +639,37 @@ fn loops_in_and_around_try_tables_are_replaced() {
     assert!(outcomes[0].contains("run 50: Ok") && outcomes[0].contains("Err"), "{}", outcomes[0]);
     outcomes.iter().for_each(|o| assert_eq!(o, &outcomes[0]));
 }
+
+#[test]
+fn the_stack_may_end_between_two_pushes() {
+    // Frames of every size up to a page, so that for some of them the guard page begins in the middle of a prologue.
+    for values in 1..24u32 {
+        let locals: String = (0..values).map(|_| "i64 ").collect();
+        let compute = |op: &str| -> String {
+            (1..=values).map(|i| format!("(local.set {i} (i64.{op} (local.get 0) (i64.const {i})))")).collect()
+        };
+        let sum: String = (1..=values).map(|i| format!("(local.get {i}) (i64.add)")).collect();
+        let text = format!(
+            r#"(module
+            (func $deep (export "run") (param i64) (result i64) (local {locals})
+              {}
+              (call $deep (i64.add (local.get 0) (i64.const 1)))
+              {sum}))"#,
+            compute("mul")
+        );
+        for (fuel, checked) in [(false, false), (true, false), (true, true)] {
+            let engine = engine(Execution::Compiled, |c| {
+                c.fuel(fuel).interruption(checked);
+            });
+            let (mut store, instance) = instance(&engine, &text);
+            if fuel {
+                store.set_fuel(u64::MAX >> 2).expect("fuel is counted");
+            }
+            let f = instance.get_typed_func::<i64, i64>(&mut store, "run").expect("exported");
+            for _ in 0..2 {
+                let error = f.call(&mut store, 1).expect_err("it never ends");
+                assert_eq!(error.as_trap().map(Trap::kind), Some(TrapKind::CallStackExhausted), "{values} values");
+            }
+        }
+    }
+}

@@ -584,6 +584,7 @@ impl Builder<'_> {
         {
             carried.extend(o.pins.iter().map(|p| p.local));
         }
+        carried.extend(self.fuel_local);
         carried
     }
 

@@ -544,11 +544,15 @@ impl Emitter<'_> {
                 self.bind(back);
             }
             MOp::Fuel => {
-                let t = self.r(0);
-                let trap = self.trap_label(TrapCode::OutOfFuel, i.pos);
-                self.load(t, gpr::R15, context::STORE);
-                self.alu_imm(8, 5, based(t, store::FUEL as i32), i.imm as i32);
-                self.jcc(cc::S, trap);
+                // What costs nothing is not charged.
+                if i.imm != 0 {
+                    let (left, t) = (self.r(0), self.r(2));
+                    let trap = self.trap_label(TrapCode::OutOfFuel, i.pos);
+                    self.load(t, gpr::R15, context::STORE);
+                    self.alu_imm(8, 5, Rm::Reg(left), i.imm as i32);
+                    self.asm.legacy(Enc::new(0, 0, 0x89).wide(), left, based(t, store::FUEL as i32), false, 0);
+                    self.jcc(cc::S, trap);
+                }
             }
             MOp::Entry => {}
             MOp::Call => self.call(i),

@@ -466,8 +466,8 @@ impl<'a> Lower<'a> {
                 self.emit(MInst::new(MOp::Poll), &[early(t)]);
             }
             Op::Fuel => {
-                let t = self.temp(Type::I64);
-                self.emit(MInst::new(MOp::Fuel).imm(i.imm), &[early(t)]);
+                let (t, d, a) = (self.temp(Type::I64), self.def(v), self.reg(i.args[0]));
+                self.emit(MInst::new(MOp::Fuel).imm(i.imm), &[tied(d), used(a), early(t)]);
             }
             Op::Load | Op::PLoad | Op::CLoad | Op::FLoad => self.load(v),
             Op::Store | Op::PStore => self.store(v),

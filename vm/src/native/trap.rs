@@ -148,12 +148,13 @@ impl Registers {
         Registers { by_number, crossed: false }
     }
 
-    /// Leaves a frame that has saved these registers below its return address.
-    unsafe fn leave(&mut self, saved: u32, ret: *const usize) {
+    /// Leaves a frame that saves these registers below its return address. Of a frame that ends at `sp` in the middle of that (the
+    /// stack was at its end) the rest are as they were, and what lies below cannot be read.
+    unsafe fn leave(&mut self, saved: u32, ret: *const usize, sp: *const usize) {
         let mut at = ret;
         for (r, v) in self.by_number.iter_mut().enumerate() {
-            if saved >> r & 1 != 0 {
-                // SAFETY: the caller's contract.
+            if saved >> r & 1 != 0 && at > sp {
+                // SAFETY: the caller's contract; between `sp` and `ret` is the frame.
                 unsafe {
                     at = at.sub(1);
                     *v = *at;
@@ -231,7 +232,7 @@ unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<
             }
             let size = if innermost { code.frame_size(at) } else { code.full_frame() };
             let ret = sp + size as usize;
-            registers.leave(code.saved, ret as *const usize);
+            registers.leave(code.saved, ret as *const usize, sp as *const usize);
             pc = *(ret as *const usize);
             sp = ret + 8;
             innermost = false;
