@@ -8,10 +8,13 @@ use crate::{fill, module, output, settings};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
-use vm::{Ahead, CompileStats, Config, Engine};
+use vm::{Ahead, Compilation, CompileStats, Config, Engine};
 
-/// How many of the slowest functions are listed.
+/// How many of the slowest functions are listed with --timings.
 const SLOWEST: usize = 10;
+/// And how many without, if they took at least so long.
+const SHOWN: usize = 3;
+const SLOW: Duration = Duration::from_millis(10);
 
 pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     let began = Instant::now();
@@ -23,7 +26,7 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
         .fuel(args.fuel)
         .interruption(args.interruptible)
         .memory_mode(settings::memory_mode(args.memory))
-        .compile_log(args.timings);
+        .compile_log(!args.quiet);
     if let Some(n) = args.threads {
         config.compile_threads(usize::try_from(n).unwrap_or(usize::MAX));
     }
@@ -53,9 +56,12 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     if args.quiet {
         return Ok(());
     }
+    let stats = engine.compile_stats();
     let mut text = summary(args, &ahead, began.elapsed());
     if args.timings {
-        timings(&mut text, &engine.compile_stats());
+        timings(&mut text, &stats);
+    } else {
+        slowest(&mut text, &stats);
     }
     output::print(&text)
 }
@@ -91,6 +97,18 @@ fn summary(args: &AotArgs, a: &Ahead, took: Duration) -> String {
         let _ = writeln!(text, "{n} stay in the interpreter: {why}"); // writing to a String does not fail
     }
     text
+}
+
+/// The few functions that took longest, if they took long.
+fn slowest(text: &mut String, stats: &CompileStats) {
+    let mut slow: Vec<_> = stats.log.iter().filter(|c| c.took >= SLOW).collect();
+    slow.sort_by_key(|c| std::cmp::Reverse(c.took));
+    let name = |c: &Compilation| c.func_name.clone().unwrap_or_else(|| c.func_index.to_string());
+    let list: Vec<String> =
+        slow.iter().take(SHOWN).map(|c| format!("{} ({:.0} ms)", name(c), c.took.as_secs_f64() * 1e3)).collect();
+    if !list.is_empty() {
+        let _ = writeln!(text, "slowest: {} (more with --timings)", list.join(", "));
+    }
 }
 
 fn timings(text: &mut String, stats: &CompileStats) {
