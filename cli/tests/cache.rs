@@ -210,6 +210,11 @@ fn artifacts_run_where_they_are_trusted() {
         settle();
         run(&home, &[]).has("152 functions were compiled before").has_not("note");
     }
+    // Who may write to it might do so after it was verified.
+    fs::set_permissions(&artifact, fs::Permissions::from_mode(0o666)).unwrap();
+    run(&home, &[]).has("others may write to it").has_not("compiled before");
+    fs::set_permissions(&artifact, fs::Permissions::from_mode(0o644)).unwrap();
+    run(&home, &[]).has("152 functions were compiled before").has_not("note");
     // Somebody else has another key.
     let other = Home::new();
     run(&other, &[]).has("not signed by this user").has_not("compiled before");

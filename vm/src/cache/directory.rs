@@ -135,6 +135,11 @@ fn is_private(s: &Stat) -> bool {
     s.st_uid == rustix::process::geteuid().as_raw() && s.st_mode & 0o022 == 0
 }
 
+/// Whether a file belongs to this user, and nobody else may write to it.
+pub(crate) fn is_private_file(file: &File) -> bool {
+    fs::fstat(file).is_ok_and(|s| is_private(&s))
+}
+
 impl Directory {
     /// Opens the directory if it is there, belongs to this user, and nobody else may write to it.
     pub(crate) fn open(path: &Path) -> Option<Directory> {

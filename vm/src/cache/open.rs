@@ -9,7 +9,7 @@
 //!   artifact ──digests, signature──► module with code, or the module in it as above
 //! ```
 
-use super::directory::{Directory, Identity, seal};
+use super::directory::{Directory, Identity, is_private_file, seal};
 use super::format::{CodeFile, Defect, MAGIC, Meta, Section};
 use super::image::CodeImage;
 use super::key::{Digest, Target, digest, runs_on};
@@ -257,6 +257,10 @@ impl Finder<'_> {
         }
         if !runs_on(&head.cpu, &self.target.cpu) || (head.segment && !self.target.segment) {
             return Err("it was made for another processor".into());
+        }
+        // Whoever may write to it may do so after it has been verified.
+        if !trusted && !is_private_file(map.file()) {
+            return Err("others may write to it (--allow-precompiled trusts it nevertheless)".into());
         }
         if !verified {
             let signed = || Key::find().is_some_and(|k| file.is_signed(|d| k.sign(d)));

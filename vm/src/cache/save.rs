@@ -19,6 +19,7 @@ use crate::tier::eager;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -393,7 +394,7 @@ fn artifact(inner: &ModuleInner, assembled: &Assembled, key: Digest, path: &Path
     let name = path.file_name().ok_or_else(|| io(io::ErrorKind::IsADirectory.into()))?;
     let temporary = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let write = || -> io::Result<u64> {
-        let mut file = File::options().write(true).create_new(true).open(&temporary)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o644).open(&temporary)?;
         assembled.write(inner, key, &mut file, |d| secret.sign(d))?;
         file.sync_data()?;
         let len = file.metadata()?.len();
