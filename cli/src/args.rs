@@ -334,6 +334,14 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func")]
     pub(crate) stage: Stage,
 
+    /// Show the code that counts fuel, as with `vm run --fuel`
+    #[arg(long)]
+    pub(crate) fuel: bool,
+
+    /// Show the code that can be interrupted, as with `vm run --timeout`
+    #[arg(long)]
+    pub(crate) interruptible: bool,
+
     /// The module (.wasm or .wat)
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,

@@ -28,8 +28,9 @@ const SECTIONS: [&str; 14] = [
 const LARGEST: usize = 10;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
-    // The code that `vm run` makes without limits.
-    let engine = Engine::new(Config::new().interruption(false)).map_err(|e| Exit::failure(e.to_string()))?;
+    let mut config = Config::new();
+    config.interruption(args.interruptible).fuel(args.fuel);
+    let engine = Engine::new(&config).map_err(|e| Exit::failure(e.to_string()))?;
     let module = module::load(&engine, &args.file)?;
     let text = match &args.func {
         Some(func) => {

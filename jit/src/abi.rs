@@ -2,7 +2,8 @@
 //!
 //! **Registers.** `r15` holds the context (`VmContext`) in all compiled code of an instance and is kept by every call. The base of
 //! guarded memory 0 is the base of the GS segment where the system lets programs set that ([`crate::Settings::segment`]),
-//! else it is in `r14`, likewise kept. `rbx`, `rbp`, `r12`, `r13` and (with the segment) `r14` are kept by calls, all other
+//! else it is in `r14`, likewise kept. Where fuel is counted, `r13` holds what is left of it in all compiled code: adapters bring
+//! it to the store and back, and whoever looks at a fault finds it there. `rbx`, `rbp`, `r12`, (without fuel) `r13` and (with the segment) `r14` are kept by calls, all other
 //! registers are not. An i32 in an integer register is always zero-extended. There is no frame pointer: between prologue and
 //! epilogue the return address is at `rsp + frame_size`. `rsp` is 16-byte aligned there whenever the function makes calls.
 //!
@@ -43,6 +44,8 @@ pub const VEC_ARGS: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 pub const INT_RESULTS: [u8; 4] = [0, 2, 1, 7];
 /// Vector registers of results: xmm0 to xmm3.
 pub const VEC_RESULTS: [u8; 4] = [0, 1, 2, 3];
+/// The register of what is left of the fuel, if it is counted: r13.
+pub const FUEL: u8 = 13;
 /// Bytes per value in the argument area.
 pub const ARG_AREA_STRIDE: u32 = 16;
 /// Size of the argument area in bytes: as many values as a function may have parameters or results.

@@ -220,10 +220,10 @@ pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Sett
     clock.phase("schedule");
     let lowered = x64::lower(&f, &schedule, env, settings);
     clock.phase("lower");
-    let places = regalloc::allocate(&lowered.input, &x64::regs(settings.segment));
+    let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
     clock.phase("regalloc");
     if cfg!(debug_assertions)
-        && let Err(e) = regalloc::check(&lowered.input, &x64::regs(settings.segment), &places)
+        && let Err(e) = regalloc::check(&lowered.input, &x64::regs(settings), &places)
     {
         panic!("register allocation of function {own_func}: {e}");
     }
@@ -261,7 +261,7 @@ pub fn inspect(
     if stage == Stage::Lowered {
         return Ok(x64::list(&lowered, None));
     }
-    let places = regalloc::allocate(&lowered.input, &x64::regs(settings.segment));
+    let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
     let code = x64::emit(&lowered, &places);
     let mut text = x64::list(&lowered, Some(&places));
     let _ = writeln!(text, "code: {} bytes, frame {}", code.code_len, code.frame_size);

@@ -3,6 +3,7 @@
 //! Invariant: `InstanceData` never moves (its store's arena owns it) and its context is its first field, so that the
 //! context pointer of running code leads to the whole instance.
 
+use crate::config::Tier;
 use crate::constant::evaluate;
 use crate::error::{Error, Result};
 use crate::externs::{Extern, Global, Memory, Table, Tag};
@@ -18,6 +19,7 @@ use crate::trap::TrapKind;
 use crate::typed::{TypedFunc, WasmParams, WasmResults};
 use smallvec::SmallVec;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use wasm::{
     ConstExpr, DataMode, ElemItems, ElemMode, ExternKind, GlobalType, Import, ImportType, MemoryType, TableType, TypeId,
 };
@@ -353,7 +355,7 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
             func_refs: std::ptr::null_mut(),
             helpers: crate::native::helpers(),
             args: store.args,
-            interrupt: &raw const store.vm.interrupt.poll,
+            interrupt: AtomicU64::new(0),
             native_cells: module.code(guarded).native.cells(),
             exception: 0,
             own_globals: Default::default(),
@@ -369,6 +371,11 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
     let mut ptr = store.instances.push(data);
     // SAFETY: the instance was just made and is not shared yet; the arrays never move.
     let d = unsafe { ptr.as_mut() };
+    let config = store.engine.config();
+    if config.interruption && config.tier != Tier::Interp {
+        // SAFETY: the store never moves or frees an instance; it calls `forget` before it is dropped.
+        unsafe { store.vm.interrupt.watch(&raw const d.context.interrupt) };
+    }
     place_globals(d, &spaces.globals, imported_globals);
     d.context.imports = d.spaces.space(FUNCS);
     d.context.globals = d.spaces.space(GLOBALS);

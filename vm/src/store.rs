@@ -377,6 +377,8 @@ impl<T: 'static> Store<T> {
 
 impl<T: 'static> Drop for Store<T> {
     fn drop(&mut self) {
+        // Contexts are about to be freed; handles of other threads and the timer may live on.
+        self.get().opaque.vm.interrupt.forget();
         // SAFETY: `inner` came from `Box::leak` and is freed once.
         drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
         stacks::trim();
@@ -391,7 +393,7 @@ impl InterruptHandle {
     /// Makes the running guest trap soon, or the next one at its first loop or call. Holds for one trap.
     pub fn interrupt(&self) {
         self.0.flag.store(true, Ordering::Relaxed);
-        self.0.poll.store(true, Ordering::Release);
+        self.0.poll(true);
     }
 }
 

@@ -28,7 +28,7 @@ pub mod context {
     pub const HELPERS: usize = 64;
     /// The store's argument area of compiled calls.
     pub const ARGS: usize = 72;
-    /// Pointer to the store's interrupt flag, one byte, not zero when the guest shall look why.
+    /// Interrupt flag, 64 bits of which the lower 32 are not zero when the guest shall look why.
     pub const INTERRUPT: usize = 80;
     /// Array of the native cells of the module's own functions.
     pub const NATIVE_CELLS: usize = 88;

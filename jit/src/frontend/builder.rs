@@ -89,8 +89,6 @@ pub(super) struct Builder<'a> {
     pub(super) structure_count: u32,
     /// The instruction that charges the present segment.
     pub(super) fuel: Option<Value>,
-    /// The local behind all others that holds what is left of the fuel, if it is counted: a register most of the time.
-    pub(super) fuel_local: Option<u32>,
     pub(super) osr: Option<super::osr::Osr>,
     /// Operators of the headers of rotated loops with their offsets, one after the other.
     pub(super) replays: Vec<(Operator<'a>, u32)>,
@@ -111,10 +109,8 @@ impl<'a> Builder<'a> {
         facts: &'a ModuleFacts,
         settings: &'a Settings,
         scan: Prescan,
-        mut local_types: Vec<Type>,
+        local_types: Vec<Type>,
     ) -> Self {
-        let fuel_local = settings.fuel.then_some(local_types.len() as u32);
-        local_types.extend(fuel_local.map(|_| Type::I64));
         let mut dom = Dominators::default();
         dom.add(u32::MAX);
         dom.enter(Func::ENTRY);
@@ -142,7 +138,6 @@ impl<'a> Builder<'a> {
             loop_count: 0,
             structure_count: 0,
             fuel: None,
-            fuel_local,
             osr: None,
             replays: Vec::new(),
             next: 0,
@@ -301,29 +296,8 @@ impl<'a> Builder<'a> {
 
     /// Begins a stretch of code that is charged as one.
     pub(super) fn new_segment(&mut self) {
-        if let Some(local) = self.fuel_local {
-            let args = [self.locals[local as usize], Value::NONE, Value::NONE];
-            let v = self.push(Inst { args, ..Inst::new(Op::Fuel, Type::I64) });
-            self.set_local(local, v);
-            self.fuel = Some(v);
-        }
-    }
-
-    /// What is left of the fuel according to the store: at the beginning, and behind calls.
-    pub(super) fn load_fuel(&mut self, block: Block) -> Value {
-        let ctx = self.ctx();
-        let store = self.constant_load(Type::I64, ctx, context::STORE);
-        let args = [store, Value::NONE, Value::NONE];
-        let load =
-            Inst { idx: Alias::Other as u32, aux: MemKind::Whole as u8, args, ..Inst::new(Op::PLoad, Type::I64) };
-        self.f.push(block, Inst { imm: wasm::layout::store::FUEL as i64, pos: self.pos, ..load })
-    }
-
-    /// Behind a call, which may have used some.
-    pub(super) fn reload_fuel(&mut self) {
-        if let Some(local) = self.fuel_local {
-            let v = self.load_fuel(self.block);
-            self.set_local(local, v);
+        if self.settings.fuel {
+            self.fuel = Some(self.push(Inst::new(Op::Fuel, Type::Void)));
         }
     }
     /// Adds one operator to the charge of the present segment.

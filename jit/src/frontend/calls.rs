@@ -64,7 +64,6 @@ impl Builder<'_> {
             results.push(self.push(Inst { idx: i as u32, args, ..Inst::new(Op::Proj, Type::of(t)) }));
         }
         self.clobber_all();
-        self.reload_fuel();
         if catches {
             self.catch_behind_call();
         }

@@ -584,7 +584,6 @@ impl Builder<'_> {
         {
             carried.extend(o.pins.iter().map(|p| p.local));
         }
-        carried.extend(self.fuel_local);
         carried
     }
 

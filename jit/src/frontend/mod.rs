@@ -134,16 +134,22 @@ impl Builder<'_> {
                 false => self.zero(t),
             };
         }
-        if let Some(local) = self.fuel_local {
-            self.locals[local as usize] = self.load_fuel(Func::ENTRY);
-        }
         self.new_segment();
         self.poll();
     }
 
-    fn finish(self, target: Option<u32>) -> Result<Func, CompileError> {
+    fn finish(mut self, target: Option<u32>) -> Result<Func, CompileError> {
         if let (Some(target), false) = (target, self.osr.as_ref().is_none_or(|o| o.entered)) {
             return Err(CompileError::Unsupported { what: "entry at an unreachable loop", offset: target.into() });
+        }
+        // What costs nothing is not charged.
+        if self.settings.fuel {
+            for b in &mut self.f.blocks {
+                b.insts.retain(|&v| {
+                    let i = &self.f.insts[v.index()];
+                    i.op != Op::Fuel || i.imm != 0
+                });
+            }
         }
         Ok(self.f)
     }

@@ -142,9 +142,7 @@ impl Builder<'_> {
             self.stack.push(v);
         }
         for l in 0..self.local_types.len() as u32 {
-            if Some(l) == self.fuel_local {
-                self.locals[l as usize] = self.load_fuel(Func::ENTRY);
-            } else if self.scan.live(l, self.pos) {
+            if self.scan.live(l, self.pos) {
                 self.locals[l as usize] = self.frame_local(l);
             }
         }
@@ -208,7 +206,6 @@ impl Builder<'_> {
         for &l in carried {
             let pin = self.osr.as_ref().and_then(|o| o.pins.iter().find(|p| p.local == l).copied());
             let v = match pin {
-                _ if Some(l) == self.fuel_local => self.load_fuel(Func::ENTRY),
                 Some(p) => self.frame_operand(p.stack),
                 None => self.frame_local(l),
             };

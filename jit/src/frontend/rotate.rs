@@ -117,7 +117,7 @@ impl Builder<'_> {
             Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => Some(*local_index),
             _ => None,
         });
-        sets.chain(self.fuel_local).map(|l| (l, self.locals[l as usize])).collect()
+        sets.map(|l| (l, self.locals[l as usize])).collect()
     }
 
     /// Repeats a loop's header where the loop is continued; false when control never goes on from there.

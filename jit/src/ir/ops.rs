@@ -184,9 +184,8 @@ ops! {
 
     /// Traps with code `aux` when its i32 argument is not 0.
     TrapIf "trap_if" Fixed(1) Trap;
-    /// Charges `imm` units of fuel, of which its argument is left: answers what is left then, which the store knows too, and traps if
-    /// that is negative.
-    Fuel "fuel" Fixed(1) Call;
+    /// Charges `imm` units of fuel, traps when that is more than is left.
+    Fuel "fuel" Fixed(0) Trap;
     /// Looks at the interrupt flag.
     Poll "poll" Fixed(0) Trap;
 

@@ -66,8 +66,8 @@ pub fn tail_adapter(ty: &FuncType) -> Code {
 }
 
 /// Stands in for a function of that type that is not compiled, or (with [`Exit::Reference`]) is another instance's or the
-/// host's: the runtime's helper calls it.
-pub fn exit_adapter(ty: &FuncType, exit: Exit) -> Code {
+/// host's: the runtime's helper calls it. With `fuel`, what is left of it is in the store meanwhile.
+pub fn exit_adapter(ty: &FuncType, exit: Exit, fuel: bool) -> Code {
     let helper = match exit {
         Exit::Own => Helper::CallOwn,
         Exit::Reference => Helper::CallReference,
@@ -89,6 +89,9 @@ pub fn exit_adapter(ty: &FuncType, exit: Exit) -> Code {
         ; ja >exhausted
     );
     store_params(asm, ty);
+    if fuel {
+        dynasm!(asm; .arch x64; mov [rbp + store::FUEL as i32], Rq(abi::FUEL));
+    }
     dynasm!(asm; .arch x64
         ; mov rdi, r15
         ; mov rsi, rax
@@ -97,6 +100,9 @@ pub fn exit_adapter(ty: &FuncType, exit: Exit) -> Code {
         ; call QWORD [rax + helper as i32 * 8]
     );
     out.calls.push((asm.offset().0 as u32, 0));
+    if fuel {
+        dynasm!(asm; .arch x64; mov Rq(abi::FUEL), [rbp + store::FUEL as i32]);
+    }
     dynasm!(asm; .arch x64
         ; cmp edx, CALL_RETURNED as i32
         ; jne >other

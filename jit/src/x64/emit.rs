@@ -4,11 +4,12 @@
 //! order; empty ones are jumped over; traps and slow paths lie behind the last block. Between an instruction that
 //! sets the flags and the one that uses them only moves can come, which keep them.
 
+use super::dispatch::Dispatch;
 use super::encode::{Asm, Base, Enc, Rm, Segment};
 use super::inst::{CALLEE_SAVED, MInst, MOp, Mem, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
 use super::shrink::{Branch, shrink};
-use crate::abi::{MAX_UNCHECKED_FRAME, TrapCode};
+use crate::abi::{self, MAX_UNCHECKED_FRAME, TrapCode};
 use crate::ir::Type;
 use crate::regalloc::{Alloc, Class, Move, Output};
 use crate::{Code, Reloc, RelocTarget, TrapSite};
@@ -38,7 +39,7 @@ pub(super) enum Cold {
 
 pub(super) struct Emitter<'a> {
     pub(super) asm: Asm,
-    l: &'a Lowered,
+    pub(super) l: &'a Lowered,
     out: &'a Output,
     /// Offset of each label; the first ones are the blocks'.
     labels: Vec<u32>,
@@ -48,17 +49,21 @@ pub(super) struct Emitter<'a> {
     /// Bytes below the saved registers.
     locals: u32,
     saved: u32,
-    /// Where in the code the address of a table of branches is wanted: offset of the field, targets.
-    table_refs: Vec<(u32, Vec<Label>)>,
+    /// Where in the code the address of a table of branches is wanted: number of the table, offset of the field.
+    table_refs: Vec<(u32, u32)>,
     /// For each block the one that a jump to it ends up in: itself unless it is empty.
     resolved: Vec<u32>,
+    pub(super) dispatch: Dispatch,
+    /// In a copy of blocks: the one that follows there.
+    pub(super) copying: Option<u32>,
     /// The instruction being emitted.
-    at: usize,
-    block: usize,
+    pub(super) at: usize,
+    pub(super) block: usize,
 }
 
 /// Emits a function.
 pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
+    let resolved = resolve_empty(l, out);
     let mut e = Emitter {
         asm: Asm::new(l.insts.len() * 5),
         l,
@@ -70,24 +75,17 @@ pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
         locals: 0,
         saved: out.used & CALLEE_SAVED,
         table_refs: Vec::new(),
-        resolved: resolve_empty(l, out),
+        dispatch: Dispatch::find(l, out, &resolved),
+        copying: None,
+        resolved,
         at: 0,
         block: 0,
     };
     e.prologue();
-    let mut moves = out.moves.iter().peekable();
     for b in 0..l.input.blocks.len() {
-        if e.resolved[b] != b as u32 {
-            continue;
-        }
-        e.block = b;
-        e.labels[b] = e.asm.at();
-        for i in l.input.blocks[b].insts.clone() {
-            while let Some(m) = moves.next_if(|m| m.inst == i) {
-                e.move_(m);
-            }
-            e.at = i as usize;
-            e.inst(&l.insts[i as usize]);
+        if e.resolved[b] == b as u32 {
+            e.labels[b] = e.asm.at();
+            e.block(b);
         }
     }
     // Slow paths may need slow paths.
@@ -98,6 +96,21 @@ pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
 }
 
 impl Emitter<'_> {
+    /// A block's instructions and moves.
+    pub(super) fn block(&mut self, b: usize) {
+        self.block = b;
+        let (l, out) = (self.l, self.out);
+        let insts = l.input.blocks[b].insts.clone();
+        let mut moves = out.moves[out.moves.partition_point(|m| m.inst < insts.start)..].iter().peekable();
+        for i in insts {
+            while let Some(m) = moves.next_if(|m| m.inst == i) {
+                self.move_(m);
+            }
+            self.at = i as usize;
+            self.inst(&l.insts[i as usize]);
+        }
+    }
+
     // ---- labels and branches
 
     pub(super) fn label(&mut self) -> Label {
@@ -535,24 +548,16 @@ impl Emitter<'_> {
                 dynasm!(self.asm.code ; .arch x64 ; ud2);
             }
             MOp::Poll => {
-                let t = self.r(0);
                 let (label, back) = (self.label(), self.label());
                 self.cold.push(Cold::Poll { label, back, pos: i.pos });
-                self.load(t, gpr::R15, context::INTERRUPT);
-                self.alu_imm(1, 7, based(t, 0), 0);
+                self.alu_imm(4, 7, based(gpr::R15, context::INTERRUPT as i32), 0);
                 self.jcc(cc::NE, label);
                 self.bind(back);
             }
             MOp::Fuel => {
-                // What costs nothing is not charged.
-                if i.imm != 0 {
-                    let (left, t) = (self.r(0), self.r(2));
-                    let trap = self.trap_label(TrapCode::OutOfFuel, i.pos);
-                    self.load(t, gpr::R15, context::STORE);
-                    self.alu_imm(8, 5, Rm::Reg(left), i.imm as i32);
-                    self.asm.legacy(Enc::new(0, 0, 0x89).wide(), left, based(t, store::FUEL as i32), false, 0);
-                    self.jcc(cc::S, trap);
-                }
+                let trap = self.trap_label(TrapCode::OutOfFuel, i.pos);
+                self.alu_imm(8, 5, Rm::Reg(abi::FUEL), i.imm as i32);
+                self.jcc(cc::S, trap);
             }
             MOp::Entry => {}
             MOp::Call => self.call(i),
@@ -562,9 +567,7 @@ impl Emitter<'_> {
             }
             MOp::Jmp => {
                 let to = self.target(self.l.input.blocks[self.block].succs[0]);
-                if to != self.next() {
-                    self.jmp(to);
-                }
+                self.go_on(to);
             }
             MOp::Jcc => self.branch(i.cc),
             MOp::JmpTable => self.jmp_table(i),
@@ -780,11 +783,21 @@ impl Emitter<'_> {
 
     /// The block whose code follows.
     fn next(&self) -> Label {
+        if let Some(next) = self.copying {
+            return next;
+        }
         let mut b = self.block + 1;
         while b < self.resolved.len() && self.resolved[b] != b as u32 {
             b += 1;
         }
         b as Label
+    }
+
+    /// Goes on at a block.
+    fn go_on(&mut self, to: Label) {
+        if to != self.next() && !self.copy_dispatch(to) {
+            self.jmp(to);
+        }
     }
 
     fn branch(&mut self, code: u8) {
@@ -798,9 +811,7 @@ impl Emitter<'_> {
                     self.jcc(cc::NE, no);
                 } else {
                     self.jcc(cc::E, yes);
-                    if no != next {
-                        self.jmp(no);
-                    }
+                    self.go_on(no);
                 }
             }
             cc::NE_UNORD => {
@@ -809,32 +820,28 @@ impl Emitter<'_> {
                     self.jcc(cc::E, no);
                 } else {
                     self.jcc(cc::NE, yes);
-                    if no != next {
-                        self.jmp(no);
-                    }
+                    self.go_on(no);
                 }
             }
             code if yes == next => self.jcc(cc::negate(code), no),
             code => {
                 self.jcc(code, yes);
-                if no != next {
-                    self.jmp(no);
-                }
+                self.go_on(no);
             }
         }
     }
 
     fn jmp_table(&mut self, i: &MInst) {
         let (t, u, index) = (self.r(0), self.r(1), self.r(2));
-        let targets: Vec<Label> = self.l.tables[i.imm as usize].iter().map(|&t| self.target(t)).collect();
-        let default = targets[targets.len() - 1];
+        let targets = &self.l.tables[i.imm as usize];
+        let default = self.target(targets[targets.len() - 1]);
         self.alu_imm(4, 7, Rm::Reg(index), targets.len() as i32 - 1);
         self.jcc(cc::AE, default);
         // lea t, [rip + table]
         let table = Rm::Mem { base: Base::Const, index: None, disp: 0, segment: Segment::No };
         self.asm.legacy(Enc::new(0, 0, 0x8d).wide(), t, table, false, 0);
         self.asm.const_refs.pop();
-        self.table_refs.push((self.asm.at() - 4, targets));
+        self.table_refs.push((i.imm as u32, self.asm.at() - 4));
         let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0, segment: Segment::No };
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
         dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
@@ -1188,15 +1195,19 @@ impl Emitter<'_> {
                 let at = mapping.map(at);
                 patch(&mut bytes, at, u32::from(behind), places[constant as usize]);
             }
-            for (at, targets) in &self.table_refs {
-                let at = mapping.map(*at);
-                bytes.resize(bytes.len().next_multiple_of(4), 0);
-                let start = bytes.len() as u32;
-                for &t in targets {
-                    let distance = labels[t as usize] as i32 - start as i32;
-                    bytes.extend_from_slice(&distance.to_le_bytes());
+            // Copies of a block share its table.
+            self.table_refs.sort_unstable();
+            let (mut placed, mut start) = (u32::MAX, 0);
+            for &(table, at) in &self.table_refs {
+                if placed != table {
+                    bytes.resize(bytes.len().next_multiple_of(4), 0);
+                    (placed, start) = (table, bytes.len() as u32);
+                    for &t in &self.l.tables[table as usize] {
+                        let distance = labels[self.resolved[t as usize] as usize] as i32 - start as i32;
+                        bytes.extend_from_slice(&distance.to_le_bytes());
+                    }
                 }
-                patch(&mut bytes, at, 0, start);
+                patch(&mut bytes, mapping.map(at), 0, start);
             }
         }
         c.bytes = bytes;

@@ -6,6 +6,7 @@
 
 use super::encode::{Enc, Segment};
 use crate::regalloc::RegInfo;
+use crate::{Settings, abi};
 
 /// General registers by number.
 pub(crate) mod gpr {
@@ -23,7 +24,7 @@ pub(crate) mod gpr {
 pub(crate) const SCRATCH: u8 = 15;
 
 /// The registers as the allocator sees them: all but rsp and r15 (context); xmm15 is scratch. r14 is among them only where the segment
-/// holds the base of memory 0: see [`regs`].
+/// holds the base of memory 0, r13 only where fuel is not counted: see [`regs`].
 const REGS: RegInfo = RegInfo {
     int: 0x7fff & !(1 << gpr::RSP),
     vec: 0x7fff << 16,
@@ -35,8 +36,10 @@ const REGS: RegInfo = RegInfo {
 pub(crate) const CALLEE_SAVED: u32 = 1 << gpr::RBX | 1 << gpr::RBP | 1 << gpr::R12 | 1 << gpr::R13 | 1 << gpr::R14;
 
 /// The registers that a function may use.
-pub(crate) const fn regs(segment: bool) -> RegInfo {
-    RegInfo { int: if segment { REGS.int } else { REGS.int & !(1 << gpr::R14) }, ..REGS }
+pub(crate) const fn regs(settings: &Settings) -> RegInfo {
+    let base = if settings.segment { 0 } else { 1 << gpr::R14 };
+    let fuel = if settings.fuel { 1 << abi::FUEL } else { 0 };
+    RegInfo { int: REGS.int & !(base | fuel), ..REGS }
 }
 
 /// Registers that a call of a function does not keep.

@@ -461,14 +461,8 @@ impl<'a> Lower<'a> {
                 self.emit(inst, &[early(t), early(u), used(index)]);
             }
             Op::Trap => self.emit(MInst { trap: i.aux + 1, ..MInst::new(MOp::Ud2) }, &[]),
-            Op::Poll => {
-                let t = self.temp(Type::I64);
-                self.emit(MInst::new(MOp::Poll), &[early(t)]);
-            }
-            Op::Fuel => {
-                let (t, d, a) = (self.temp(Type::I64), self.def(v), self.reg(i.args[0]));
-                self.emit(MInst::new(MOp::Fuel).imm(i.imm), &[tied(d), used(a), early(t)]);
-            }
+            Op::Poll => self.emit(MInst::new(MOp::Poll), &[]),
+            Op::Fuel => self.emit(MInst::new(MOp::Fuel).imm(i.imm), &[]),
             Op::Load | Op::PLoad | Op::CLoad | Op::FLoad => self.load(v),
             Op::Store | Op::PStore => self.store(v),
             Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas | Op::Fence => self.atomic(v),

@@ -6,6 +6,7 @@
 pub mod adapter;
 mod call;
 mod convert;
+mod dispatch;
 mod emit;
 mod encode;
 mod float;

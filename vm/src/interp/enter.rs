@@ -226,7 +226,9 @@ unsafe fn call_guest(store: *mut StoreOpaque, f: &VmFuncRef, base: *mut Slot) ->
         if flagged || (*vm).deadline.is_some() {
             state.bg = 0;
             let due = flagged || (*vm).deadline.is_some_and(|d| Instant::now() >= d);
-            (&(*vm).interrupt).poll.fetch_or(due, Ordering::Relaxed);
+            if due {
+                (&(*vm).interrupt).poll(true);
+            }
         }
         if (*vm).native_top != 0 {
             ensure_signal_stack().map_err(|e| Error::limit(format!("cannot have a signal stack: {e}")))?;

@@ -128,12 +128,13 @@ impl Arrangement {
         let nothing = || FuncType { params: Box::new([]), results: Box::new([]) };
         // Adapters are made for types of functions only.
         let ty = |id| module.engine.types().func(id).unwrap_or_else(nothing);
+        let fuel = module.engine.config().fuel;
         let (code, piece) = match which {
             Adapter::Enter(t) => (adapter::entry_adapter(&ty(t)), Piece::EntryAdapter),
             Adapter::EnterLoop(t) => (adapter::osr_adapter(&ty(t)), Piece::EntryAdapter),
             Adapter::Tail(t) => (adapter::tail_adapter(&ty(t)), Piece::Adapter),
-            Adapter::ExitOwn(t) => (adapter::exit_adapter(&ty(t), Exit::Own), Piece::Adapter),
-            Adapter::ExitReference(t) => (adapter::exit_adapter(&ty(t), Exit::Reference), Piece::Adapter),
+            Adapter::ExitOwn(t) => (adapter::exit_adapter(&ty(t), Exit::Own, fuel), Piece::Adapter),
+            Adapter::ExitReference(t) => (adapter::exit_adapter(&ty(t), Exit::Reference, fuel), Piece::Adapter),
         };
         let at = self.place(code.bytes.len(), ADAPTER_ALIGN)?;
         self.put(at, code, piece);

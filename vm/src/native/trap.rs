@@ -8,10 +8,9 @@ use super::registry::{self, Piece, Placed};
 use crate::interp::backtrace::{Place, RawFrame};
 use crate::runtime::context::{Interrupt, Unwind, VmContext, VmStore};
 use crate::store::StoreOpaque;
-use crate::sys::{Decision, TRAP_REGISTERS, cross_return, set_segment};
+use crate::sys::{Decision, TRAP_FUEL, TRAP_REGISTERS, cross_return, set_segment};
 use crate::trap::TrapKind;
 use jit::abi::TrapCode;
-use std::sync::atomic::Ordering;
 
 /// Faults below are accesses through null.
 const NULL_PAGES: usize = 64 << 10;
@@ -47,12 +46,15 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
     // SAFETY: the store's guest is between two instructions of compiled code; nobody else uses the store.
     unsafe {
         let fault = (*vm).fault;
+        if (*vm.cast::<StoreOpaque>()).engine.config().fuel {
+            (*vm).fuel = *resume.sub(TRAP_FUEL) as i64;
+        }
         let found = registry::find(fault.pc);
         let cause = found.as_ref().and_then(|(_, code, at)| cause(&*vm.cast::<StoreOpaque>(), code, *at));
         let (next, wasm) = match cause {
             Some((TrapCode::Interrupted, wasm)) => {
                 let interrupt: &Interrupt = &(*vm).interrupt;
-                interrupt.poll.store(false, Ordering::Release);
+                interrupt.poll(false);
                 match interrupt.reason((*vm).deadline) {
                     Some(kind) => (Err(Unwind::Trap(kind)), wasm),
                     None => (Ok(fault.pc + UD2), wasm),

@@ -10,8 +10,8 @@ use crate::interp::code::CodeCell;
 use crate::trap::TrapKind;
 use smallvec::SmallVec;
 use std::any::Any;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use wasm::layout;
 
@@ -33,8 +33,8 @@ pub(crate) struct VmContext {
     pub(crate) helpers: *const *const (),
     /// The store's argument area, once compiled code has run in it.
     pub(crate) args: *mut u8,
-    /// The flag that compiled code polls.
-    pub(crate) interrupt: *const AtomicBool,
+    /// Not zero when there is a reason to look at the store's flag and deadline: what compiled code polls.
+    pub(crate) interrupt: AtomicU64,
     /// Native cells of own functions.
     pub(crate) native_cells: *const AtomicPtr<u8>,
     /// The exception that a call in compiled code has just ended with, or 0: only for the code right behind that call.
@@ -145,11 +145,39 @@ pub(crate) struct CrossCall {
 pub(crate) struct Interrupt {
     /// The embedder asks.
     pub(crate) flag: AtomicBool,
-    /// There is a reason to look at flag and deadline: what compiled code polls.
-    pub(crate) poll: AtomicBool,
+    /// The fields `interrupt` of the store's contexts, which compiled code polls: with the flag in each context a poll is one
+    /// comparison with memory. Emptied before the contexts are freed.
+    contexts: Mutex<Vec<Polled>>,
 }
 
+/// A context's field `interrupt`.
+struct Polled(*const AtomicU64);
+
+// SAFETY: the field is atomic, and the list that holds this is emptied before the context is freed.
+unsafe impl Send for Polled {}
+
 impl Interrupt {
+    /// Has compiled code look at flag and deadline soon, or no longer.
+    pub(crate) fn poll(&self, on: bool) {
+        for context in self.contexts().iter() {
+            // SAFETY: contexts in the list are alive (`watch`, `forget`), and do not move.
+            unsafe { (*context.0).store(on.into(), Ordering::Release) };
+        }
+    }
+    /// Takes a context's field into the list.
+    ///
+    /// # Safety
+    /// It stays where it is until `forget` is called.
+    pub(crate) unsafe fn watch(&self, field: *const AtomicU64) {
+        self.contexts().push(Polled(field));
+    }
+    /// Empties the list of contexts.
+    pub(crate) fn forget(&self) {
+        self.contexts().clear();
+    }
+    fn contexts(&self) -> MutexGuard<'_, Vec<Polled>> {
+        self.contexts.lock().unwrap_or_else(|e| e.into_inner())
+    }
     /// Why the guest is to stop, if it is; a flag that was set is so no longer.
     pub(crate) fn reason(&self, deadline: Option<Instant>) -> Option<TrapKind> {
         if self.flag.swap(false, Ordering::Relaxed) {

@@ -22,6 +22,6 @@ pub(crate) use registers::with_kept_registers;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{
-    AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_REGISTERS, call_by_cell, cross_return, cross_tail,
+    AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_FUEL, TRAP_REGISTERS, call_by_cell, cross_return, cross_tail,
     enter as enter_native_code, segment_available, set_segment,
 };

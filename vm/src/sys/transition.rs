@@ -82,7 +82,10 @@ mod imp {
         "cmp rcx, [r9 + {size}]",
         "cmovb rax, rsp",
         "mov rsp, rax",
+        // Of no meaning, and kept, where no fuel is counted.
+        "mov r13, [rbx + {fuel}]",
         "call rdx",
+        "mov [rbx + {fuel}], r13",
         "mov rsp, rbp",
         ".cfi_def_cfa_register rsp",
         "xor eax, eax",
@@ -263,6 +266,7 @@ mod imp {
         segment = const offset_of!(VmStore, segment),
         top = const offset_of!(VmStore, native_top),
         size = const offset_of!(VmStore, native_size),
+        fuel = const offset_of!(VmStore, fuel),
         native_trap = sym crate::native::trap::native_trap,
     );
 
@@ -335,6 +339,9 @@ mod imp {
     /// its second argument it lies.
     pub(crate) const TRAP_REGISTERS: &[(usize, usize)] = &[(3, 5), (5, 6), (12, 13), (13, 14), (14, 15), (15, 16)];
 
+    /// How many words below that second argument the register of the fuel lies.
+    pub(crate) const TRAP_FUEL: usize = 14;
+
     /// Runs compiled code through an entry adapter; false when it was left before it returned.
     ///
     /// # Safety
@@ -379,6 +386,9 @@ mod imp {
 
     /// Never looked at.
     pub(crate) const TRAP_REGISTERS: &[(usize, usize)] = &[];
+
+    /// Never looked at.
+    pub(crate) const TRAP_FUEL: usize = 0;
 
     /// Never asked for.
     pub(crate) fn cross_tail() -> u64 {

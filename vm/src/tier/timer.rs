@@ -1,10 +1,9 @@
 //! Lets running code look when a deadline has passed.
 //!
-//! In: deadlines of stores. Out: each store's poll flag, set once its moment has come. One thread per engine, started
+//! In: deadlines of stores. Out: polling of each store's flag, asked for once its moment has come. One thread per engine, started
 //! by the first deadline, ending with the engine.
 
 use crate::runtime::context::Interrupt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
@@ -50,7 +49,7 @@ impl Timer {
                     return true;
                 }
                 if let Some(store) = store.upgrade() {
-                    store.poll.store(true, Ordering::Release);
+                    store.poll(true);
                 }
                 false
             });
