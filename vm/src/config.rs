@@ -227,6 +227,7 @@ impl Config {
                 if_convert: false,
                 merge_blocks: false,
                 cold: false,
+                polls: false,
                 rotate: false,
                 ..all
             },

@@ -10,6 +10,7 @@ mod fold;
 mod if_convert;
 mod merge_blocks;
 mod order;
+mod polls;
 mod rewrite;
 pub mod simplify;
 
@@ -29,6 +30,8 @@ pub struct Switches {
     pub dce: bool,
     /// Joins blocks and skips empty ones.
     pub merge_blocks: bool,
+    /// Leaves out looks at the interrupt flag that others make unnecessary.
+    pub polls: bool,
     /// Finds what is executed rarely.
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
@@ -37,14 +40,14 @@ pub struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Switches { fold: true, if_convert: true, dce: true, merge_blocks: true, cold: true, rotate: true }
+        Switches { fold: true, if_convert: true, dce: true, merge_blocks: true, polls: true, cold: true, rotate: true }
     }
 }
 
 type Pass = fn(&mut Func);
 
 /// The passes in order, with their switches.
-fn list(on: &Switches) -> [(&'static str, bool, Pass); 7] {
+fn list(on: &Switches) -> [(&'static str, bool, Pass); 8] {
     [
         ("fold", on.fold, fold::run),
         ("dce", on.dce, dce::run),
@@ -52,6 +55,7 @@ fn list(on: &Switches) -> [(&'static str, bool, Pass); 7] {
         ("if_convert", on.if_convert, if_convert::run),
         ("merge_blocks", on.merge_blocks && on.if_convert, merge_blocks::run),
         ("dce", on.dce && on.if_convert, dce::run),
+        ("polls", on.polls, polls::run),
         ("cold", on.cold, cold::run),
     ]
 }

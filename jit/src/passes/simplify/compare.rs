@@ -33,7 +33,7 @@ pub(super) fn negated(f: &mut Func, v: Value, pos: u32) -> Option<Value> {
     }
 }
 
-fn holds(cc: IntCc, a: i64, b: i64, ty: Type) -> bool {
+pub(in crate::passes) fn holds(cc: IntCc, a: i64, b: i64, ty: Type) -> bool {
     let (ua, ub) = (a as u64 & mask(ty), b as u64 & mask(ty));
     match cc {
         IntCc::Eq => a == b,

@@ -17,6 +17,7 @@ use crate::ir::{FloatCc, Func, Inst, IntCc, Op, Type, Value};
 
 pub use bits::zeros;
 pub use compare::condition;
+pub(super) use compare::holds;
 pub use divide::divide;
 
 /// The value of a pure instruction.
