@@ -228,10 +228,11 @@ impl Config {
                 merge_blocks: false,
                 cold: false,
                 polls: false,
+                unroll: false,
                 rotate: false,
                 ..all
             },
-            1 => jit::passes::Switches { if_convert: false, rotate: false, ..all },
+            1 => jit::passes::Switches { if_convert: false, rotate: false, unroll: false, ..all },
             _ => all,
         };
         self

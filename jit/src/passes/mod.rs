@@ -13,6 +13,8 @@ mod order;
 mod polls;
 mod rewrite;
 pub mod simplify;
+mod sparse;
+mod unroll;
 
 use crate::Settings;
 use crate::ir::Func;
@@ -32,6 +34,8 @@ pub struct Switches {
     pub merge_blocks: bool,
     /// Leaves out looks at the interrupt flag that others make unnecessary.
     pub polls: bool,
+    /// Lets small loops be followed by copies of themselves.
+    pub unroll: bool,
     /// Finds what is executed rarely.
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
@@ -40,14 +44,23 @@ pub struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Switches { fold: true, if_convert: true, dce: true, merge_blocks: true, polls: true, cold: true, rotate: true }
+        Switches {
+            fold: true,
+            if_convert: true,
+            dce: true,
+            merge_blocks: true,
+            polls: true,
+            unroll: true,
+            cold: true,
+            rotate: true,
+        }
     }
 }
 
 type Pass = fn(&mut Func);
 
 /// The passes in order, with their switches.
-fn list(on: &Switches) -> [(&'static str, bool, Pass); 8] {
+fn list(on: &Switches) -> [(&'static str, bool, Pass); 9] {
     [
         ("fold", on.fold, fold::run),
         ("dce", on.dce, dce::run),
@@ -56,6 +69,7 @@ fn list(on: &Switches) -> [(&'static str, bool, Pass); 8] {
         ("merge_blocks", on.merge_blocks && on.if_convert, merge_blocks::run),
         ("dce", on.dce && on.if_convert, dce::run),
         ("polls", on.polls, polls::run),
+        ("unroll", on.unroll, unroll::run),
         ("cold", on.cold, cold::run),
     ]
 }

@@ -32,6 +32,17 @@ impl Order {
         o
     }
 
+    /// Whether any way leads back.
+    pub(super) fn has_loops(&self, f: &Func) -> bool {
+        let mut seen = vec![false; f.blocks.len()];
+        let mut back = false;
+        for &b in &self.rpo {
+            seen[b.index()] = true;
+            f.successors(b, |s| back |= seen[s.index()]);
+        }
+        back
+    }
+
     /// Whether the block can be reached.
     pub(super) fn reachable(&self, b: Block) -> bool {
         self.reached[b.index()]

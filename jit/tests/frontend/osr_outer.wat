@@ -22,9 +22,36 @@
 ;; ~ v11:i32 = icmp.gt_u v2, v10 @3b
 ;;   v12 = br_if v11, block2, block3 @3c
 ;; block2:
-;; ~ v8:f64 = fmul v5, v5 @2f
-;;   v13 = jump block1(v8, v10) @3c
+;; ~ v20:i32 = iconst #2
+;; ~ v21:i32 = add v6, v20 @36
+;; ~ v22:i32 = icmp.gt_u v2, v21 @3b
+;;   v23 = br_if v22, block6, block7 @3c
 ;; block3:
-;; ~ v14:f64 = fadd v1, v8 @41
-;;   v15 = return v14 @42
+;;   v19 = jump block4(v5)
+;; block4(v16:f64):
+;; ~ v17:f64 = fmul v16, v16 @2f
+;; ~ v18:f64 = fadd v1, v17 @41
+;;   v15 = return v18 @42
+;; block6:
+;; ~ v27:i32 = iconst #3
+;; ~ v28:i32 = add v6, v27 @36
+;; ~ v29:i32 = icmp.gt_u v2, v28 @3b
+;;   v30 = br_if v29, block9, block10 @3c
+;; block7:
+;; ~ v8:f64 = fmul v5, v5 @2f
+;;   v24 = jump block4(v8) @3c
+;; block9:
+;; ~ v34:i32 = iconst #4
+;; ~ v35:i32 = add v6, v34 @36
+;; ~ v36:i32 = icmp.gt_u v2, v35 @3b
+;;   v37 = br_if v36, block12, block13 @3c
+;; block10:
+;; ~ v25:f64 = fmul v8, v8 @2f
+;;   v31 = jump block4(v25) @3c
+;; block12:
+;; ~ v33:f64 = fmul v25, v25 @2f
+;; ~ v40:f64 = fmul v33, v33 @2f
+;;   v39 = jump block1(v40, v35) @3c
+;; block13:
+;;   v38 = jump block4(v33) @3c
 ;; }
