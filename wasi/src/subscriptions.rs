@@ -55,42 +55,38 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// A subscription as it stands in the list.
-#[derive(Clone, Copy, Debug)]
-enum Entry {
-    /// A time passes: this one is new in every list.
-    Clock(Clock),
-    Access(Access),
+/// The kind of an entry that is a clock. No kind in a list is equal to it: a time passes, and the clock is new in every list.
+const CLOCK: u16 = 256;
+
+/// A subscription as it stands in the list; of a clock only that it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    userdata: u64,
+    fd: u32,
+    /// [`READ`] and [`WRITE`], which are the kinds' numbers too, or [`CLOCK`].
+    kind: u16,
 }
 
 impl Entry {
-    /// An unknown kind fails the whole call: no event could say what it was.
-    fn read(bytes: &[u8], layout: Layout) -> Result<Entry, Errno> {
-        let userdata = long(bytes, 0);
-        let access = |bit| Entry::Access(Access { userdata, fd: word(bytes, 16), bit });
-        Ok(match bytes[8] {
-            0 => {
-                let at = layout.clock_id;
-                let (id, timeout, flags) = (word(bytes, at), long(bytes, at + 8), word(bytes, at + 24) as u16);
-                Entry::Clock(Clock { userdata, id, timeout, flags })
-            }
-            1 => access(READ),
-            2 => access(WRITE),
-            _ => return Err(Errno::Inval),
-        })
+    /// The subscription, unless it is a clock.
+    fn access(self) -> Option<Access> {
+        let bit = u8::try_from(self.kind).ok()?;
+        Some(Access { userdata: self.userdata, fd: self.fd, bit })
     }
 
-    /// Whether these bytes say nothing new.
+    /// Zero if these bytes say nothing new.
     #[inline]
-    fn is(&self, bytes: &[u8]) -> bool {
-        match (*self, bytes.first_chunk::<20>()) {
-            // The kinds have the numbers of the bits.
-            (Entry::Access(Access { userdata, fd, bit }), Some(bytes)) => {
-                long(bytes, 0) == userdata && bytes[8] == bit && word(bytes, 16) == fd
-            }
-            _ => false,
-        }
+    fn difference<const SIZE: usize>(&self, bytes: &[u8; SIZE]) -> u64 {
+        let kind = self.kind ^ u16::from(bytes[8]);
+        (self.userdata ^ long(bytes, 0)) | u64::from(self.fd ^ word(bytes, 16)) | u64::from(kind)
     }
+}
+
+/// Reads a clock subscription.
+fn clock(bytes: &[u8], layout: Layout) -> Clock {
+    let at = layout.clock_id;
+    let (id, timeout, flags) = (word(bytes, at), long(bytes, at + 8), word(bytes, at + 24) as u16);
+    Clock { userdata: long(bytes, 0), id, timeout, flags }
 }
 
 /// What the list says of a descriptor.
@@ -130,22 +126,38 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Takes the list of a call. `end`: no descriptor has this number or a higher one.
+    /// Takes the list of a call, which fails if a kind is unknown. `end`: no descriptor has this number or a higher one.
     pub(crate) fn take(&mut self, list: &[u8], layout: Layout, end: u32) -> Result<(), Errno> {
         self.begin();
         let size = layout.size as usize;
         let piecemeal = self.layout == Some(layout) && self.twice.is_empty() && self.unknown.is_empty();
-        let (from, same) = if piecemeal { common(&self.entries, list, size) } else { (0, 0) };
+        let (from, same) = match size {
+            48 if piecemeal => common::<48>(&self.entries, list),
+            56 if piecemeal => common::<56>(&self.entries, list),
+            _ => (0, 0),
+        };
         let (old, new) = (from..self.entries.len() - same, from..list.len() / size - same);
         if old.is_empty() && new.is_empty() && piecemeal {
             return Ok(());
         }
         let mut entries = std::mem::take(&mut self.spare);
         entries.clear();
-        for bytes in list[new.start * size..new.end * size].chunks_exact(size) {
-            entries.push(Entry::read(bytes, layout).inspect_err(|_| self.clear())?);
-        }
         self.clocks.clear();
+        for bytes in list[new.start * size..new.end * size].chunks_exact(size) {
+            let kind = match bytes[8] {
+                0 => CLOCK,
+                kind @ (READ | WRITE) => kind.into(),
+                // No event could say what it was.
+                _ => {
+                    self.clear();
+                    return Err(Errno::Inval);
+                }
+            };
+            if kind == CLOCK {
+                self.clocks.push(clock(bytes, layout));
+            }
+            entries.push(Entry { userdata: long(bytes, 0), fd: word(bytes, 16), kind });
+        }
         let done = piecemeal && self.change(old.clone(), &entries, end);
         self.entries.splice(old, entries.drain(..));
         self.spare = entries;
@@ -185,7 +197,6 @@ impl Subscriptions {
         }
         self.twice.clear();
         self.unknown.clear();
-        self.clocks.clear();
         self.readers = 0;
         self.layout = None;
     }
@@ -214,7 +225,7 @@ impl Subscriptions {
     }
 
     fn remove(&mut self, entry: Entry) {
-        if let Entry::Access(Access { fd, bit, .. }) = entry {
+        if let Some(Access { fd, bit, .. }) = entry.access() {
             self.touch(fd).wanted &= !bit;
             self.readers -= usize::from(bit == READ);
         }
@@ -222,13 +233,7 @@ impl Subscriptions {
 
     /// Adds a subscription; false if it is one that only a list may have that is taken whole, which `all` says.
     fn add(&mut self, entry: Entry, end: u32, all: bool) -> bool {
-        let access = match entry {
-            Entry::Clock(clock) => {
-                self.clocks.push(clock);
-                return true;
-            }
-            Entry::Access(access) => access,
-        };
+        let Some(access) = entry.access() else { return true };
         let slot = access.fd as usize;
         if access.fd >= end {
             self.unknown.push(access);
@@ -304,8 +309,8 @@ impl Subscriptions {
     /// Passes on the descriptor of every subscription for writing.
     pub(crate) fn each_write(&self, mut f: impl FnMut(u32)) {
         for entry in &self.entries {
-            if let Entry::Access(Access { fd, bit: WRITE, .. }) = *entry {
-                f(fd);
+            if entry.kind == u16::from(WRITE) {
+                f(entry.fd);
             }
         }
     }
@@ -320,19 +325,24 @@ impl Subscriptions {
     }
 }
 
-/// Whether a list has something else, or a clock, in an entry's place.
+/// Whether a list has something else in an entry's place.
 fn differs(list: &[Entry], index: usize, entry: &Entry) -> bool {
-    match (list.get(index), entry) {
-        (Some(Entry::Access(other)), Entry::Access(access)) => other != access,
-        _ => true,
-    }
+    list.get(index) != Some(entry)
 }
 
-/// How many entries at the beginning, and after those at the end, a list says again, whose entries have this size.
-fn common(entries: &[Entry], list: &[u8], size: usize) -> (usize, usize) {
-    let from = entries.iter().zip(list.chunks_exact(size)).take_while(|(entry, bytes)| entry.is(bytes)).count();
-    let pairs = entries[from..].iter().rev().zip(list[from * size..].rchunks_exact(size));
-    (from, pairs.take_while(|(entry, bytes)| entry.is(bytes)).count())
+/// How many entries at the beginning, and after those at the end, a list says again.
+fn common<const SIZE: usize>(entries: &[Entry], list: &[u8]) -> (usize, usize) {
+    /// How many are compared without a branch.
+    const STEP: usize = 8;
+    let list = list.as_chunks::<SIZE>().0;
+    let is = |(entry, bytes): (&Entry, &[u8; SIZE])| entry.difference(bytes);
+    let steps = entries.chunks_exact(STEP).zip(list.chunks_exact(STEP));
+    let equal =
+        steps.take_while(|(entries, list)| entries.iter().zip(*list).map(is).fold(0, |all, one| all | one) == 0);
+    let mut from = equal.count() * STEP;
+    from += entries[from..].iter().zip(&list[from..]).take_while(|pair| is(*pair) == 0).count();
+    let pairs = entries[from..].iter().rev().zip(list[from..].iter().rev());
+    (from, pairs.take_while(|pair| is(*pair) == 0).count())
 }
 
 #[cfg(test)]
@@ -413,7 +423,7 @@ mod tests {
         let mut s = Subscriptions::default();
         take(&mut s, "r3 r4 c1").unwrap();
         assert_eq!(take(&mut s, "r3 x1"), Err(Errno::Inval));
-        assert!(s.clocks().is_empty() && !s.reads());
+        assert!(!s.reads());
         assert_eq!(take(&mut s, "r3").unwrap(), [(3, 1, 1), (4, 0, 0)]);
     }
 

@@ -15,8 +15,9 @@ use rustix::io::{Errno as Host, Result};
 use crate::subscriptions::{READ, WRITE};
 use crate::table::FdTable;
 
-/// The most events asked of the host at once. What is ready beyond that is answered by the next call.
-const MAX_EVENTS: usize = 256;
+/// The most events asked of the host at once. What is ready beyond that is answered by the next call: event loops run only
+/// some of what they woke before they call again, and would be told of the rest once more.
+const MAX_EVENTS: usize = 64;
 
 /// How often a descriptor may be ready while nobody waits for it: event loops leave out what they were told of and have
 /// not come to yet, which with many connections takes some calls.
