@@ -155,3 +155,68 @@ impl Rooms {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FD: u32 = 5;
+
+    /// In each round sends before it asks.
+    fn send_and_ask(rooms: &mut Rooms, rounds: std::ops::Range<u32>) -> Vec<Answer> {
+        let once = |round| {
+            rooms.sent(FD, true, round - 1);
+            rooms.ask(FD, false, round)
+        };
+        rounds.map(once).collect()
+    }
+
+    #[test]
+    fn who_writes_when_told_is_told_at_once() {
+        let mut rooms = Rooms::default();
+        assert_eq!(rooms.ask(FD, true, 1), Answer::AskHost);
+        assert_eq!(send_and_ask(&mut rooms, 2..20), [Answer::Yes; 18]);
+        rooms.sent(FD, false, 20);
+        assert_eq!(rooms.ask(FD, false, 21), Answer::AskHost, "it was full");
+    }
+
+    #[test]
+    fn who_has_no_use_for_it_is_told_later_until_it_has() {
+        let mut rooms = Rooms::default();
+        rooms.sent(FD, true, 1);
+        for round in (2..).step_by(3).take(PATIENCE.into()) {
+            assert_eq!(rooms.ask(FD, false, round), Answer::Yes);
+            assert_eq!(rooms.ask(FD, false, round + 1), Answer::Later);
+            rooms.sent(FD, true, round + 1);
+        }
+        assert_eq!(rooms.ask(FD, false, 50), Answer::Later);
+        assert_eq!(rooms.begin_telling(false), None, "not so soon");
+        assert_eq!(rooms.ask(FD, true, 51), Answer::Yes, "asked anew");
+        assert_eq!(rooms.ask(FD, false, 52), Answer::Later);
+        rooms.told_at = 0;
+        assert_eq!(rooms.begin_telling(false), Some(true));
+        assert!(rooms.tells(FD, true, 53) && !rooms.tells(FD, true, 53), "once");
+        // It writes because of that.
+        rooms.sent(FD, true, 53);
+        assert_eq!(rooms.ask(FD, false, 54), Answer::Yes);
+    }
+
+    #[test]
+    fn pauses_grow_while_nothing_is_sent() {
+        let mut rooms = Rooms::default();
+        rooms.sent(FD, true, 1);
+        rooms.ask(FD, false, 2);
+        let mut pause = SHORTEST;
+        for round in 3..20 {
+            assert_eq!(rooms.pause, pause);
+            rooms.told_at = 0;
+            assert_eq!(rooms.begin_telling(false), Some(true));
+            assert!(rooms.tells(FD, true, round));
+            pause = (pause * 2).min(RESTING);
+        }
+        rooms.sent(FD, true, 30);
+        assert_eq!(rooms.pause, LONGEST);
+        rooms.forget(FD);
+        assert_eq!(rooms.ask(FD, false, 31), Answer::AskHost);
+    }
+}

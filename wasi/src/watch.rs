@@ -148,8 +148,9 @@ impl Watcher {
         timeout: Option<&Timespec>,
         mut done: impl FnMut(Ready),
     ) -> Result<()> {
-        // A call that does not sleep need not care for what it was not asked, as long as there is something else.
-        let mut takes_out = timeout.is_none_or(|timeout| timeout.tv_sec != 0 || timeout.tv_nsec != 0);
+        // A call that does not sleep need not care for what it was not asked, unless that hides something else.
+        let sleeps = timeout.is_none_or(|timeout| timeout.tv_sec != 0 || timeout.tv_nsec != 0);
+        let mut takes_out = sleeps;
         let mut buffer = [MaybeUninit::uninit(); MAX_EVENTS];
         loop {
             let Some(epoll) = &self.epoll else { return Ok(()) };
@@ -168,7 +169,7 @@ impl Watcher {
                 found |= ready.is_some();
                 ready.into_iter().for_each(&mut done);
             }
-            if found || !full || takes_out {
+            if found || !full || sleeps {
                 return Ok(());
             }
             takes_out = true;
