@@ -29,6 +29,9 @@ const WALL_CLOCK_CHECK: u64 = 1_000_000_000;
 
 const EVENT_SIZE: u32 = 32;
 
+/// The events for a list no longer than this come in its order, which programs rely on that have no event loop.
+const ORDERED: usize = 32;
+
 /// The part of an event that is found out.
 #[derive(Clone, Copy, Debug)]
 struct Happened {
@@ -317,6 +320,22 @@ impl Poller {
         })
     }
 
+    /// Puts events into the order of a short list.
+    fn put_in_order(&mut self) {
+        let (events, _) = self.events.as_chunks_mut::<{ EVENT_SIZE as usize }>();
+        if events.len() < 2 || self.list.len() > ORDERED {
+            return;
+        }
+        let mut done = 0;
+        for (userdata, kind) in self.list.kinds() {
+            let is = |event: &[u8; EVENT_SIZE as usize]| event[..8] == userdata.to_le_bytes() && event[10] == kind;
+            if let Some(at) = events[done..].iter().position(is) {
+                events.swap(done, done + at);
+                done += 1;
+            }
+        }
+    }
+
     /// Waits until something happened, and collects all that did.
     fn finish(&mut self, table: &FdTable) -> Result<(), Errno> {
         loop {
@@ -334,6 +353,7 @@ impl Poller {
             }
             self.tell_known(self.events.len() > before);
             if !self.events.is_empty() {
+                self.put_in_order();
                 return Ok(());
             }
         }

@@ -315,6 +315,17 @@ impl Subscriptions {
         }
     }
 
+    /// How many subscriptions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What the guest calls each subscription, and its kind's number, in the order of the list.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (u64, u8)> {
+        // A clock's number is the low byte of ours.
+        self.entries.iter().map(|entry| (entry.userdata, entry.kind as u8))
+    }
+
     pub(crate) fn clocks(&self) -> &[Clock] {
         &self.clocks
     }
