@@ -107,15 +107,20 @@ impl Rooms {
     /// The answer for a guest that asks; `fresh`: the call before did not.
     pub(crate) fn ask(&mut self, fd: u32, fresh: bool, round: u32) -> Answer {
         let Some(room) = self.rooms.get_mut(fd as usize) else { return Answer::AskHost };
-        let known = match room.state {
+        let tells = match room.state {
             State::Unknown => return Answer::AskHost,
-            State::Open => room.ignored >= PATIENCE,
-            State::Told(_) => true,
+            State::Open => fresh || room.ignored < PATIENCE,
+            // It asks anew, and had no use for the answer before.
+            State::Told(_) if fresh && room.ignored < PATIENCE => {
+                room.ignored += 1;
+                true
+            }
+            State::Told(_) => false,
         };
         if !self.later {
             (self.later, self.told_at) = (true, now(ClockId::Monotonic));
         }
-        if known && !fresh {
+        if !tells {
             // The round before: it is not told in this one.
             room.state = State::Told(round.wrapping_sub(1));
             return Answer::Later;
@@ -191,14 +196,28 @@ mod tests {
         }
         assert_eq!(rooms.ask(FD, false, 50), Answer::Later);
         assert_eq!(rooms.begin_telling(false), None, "not so soon");
-        assert_eq!(rooms.ask(FD, true, 51), Answer::Yes, "asked anew");
-        assert_eq!(rooms.ask(FD, false, 52), Answer::Later);
+        assert_eq!(rooms.ask(FD, true, 51), Answer::Later, "asked anew, as always in vain");
         rooms.told_at = 0;
         assert_eq!(rooms.begin_telling(false), Some(true));
         assert!(rooms.tells(FD, true, 53) && !rooms.tells(FD, true, 53), "once");
         // It writes because of that.
         rooms.sent(FD, true, 53);
         assert_eq!(rooms.ask(FD, false, 54), Answer::Yes);
+    }
+
+    #[test]
+    fn who_asks_anew_is_told_unless_that_is_in_vain() {
+        let mut rooms = Rooms::default();
+        rooms.sent(FD, true, 1);
+        assert_eq!(rooms.ask(FD, true, 2), Answer::Yes);
+        for round in 3..3 + u32::from(PATIENCE) {
+            assert_eq!(rooms.ask(FD, true, round), Answer::Yes);
+        }
+        assert_eq!(rooms.ask(FD, true, 10), Answer::Later);
+        rooms.sent(FD, true, 10);
+        assert_eq!(rooms.ask(FD, true, 11), Answer::Yes);
+        rooms.sent(FD, true, 11);
+        assert_eq!([rooms.ask(FD, false, 12), rooms.ask(FD, true, 13)], [Answer::Yes; 2], "it was of use");
     }
 
     #[test]
