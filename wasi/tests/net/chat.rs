@@ -54,14 +54,15 @@ fn everyone_hears_everyone_else() {
     for server in servers() {
         let mut clients = join(server.1, 20);
         for round in 0..5 {
-            for speaker in 0..clients.len() {
-                clients[speaker].get_mut().write_all(format!("{round} {speaker}\n").as_bytes()).unwrap();
+            for (speaker, client) in clients.iter_mut().enumerate() {
+                client.get_mut().write_all(format!("{round} {speaker}\n").as_bytes()).unwrap();
             }
             for (listener, client) in clients.iter_mut().enumerate() {
                 let mut heard: Vec<String> = (0..19).map(|_| hear(client)).collect();
                 let mut said: Vec<String> =
                     (0..20).filter(|other| *other != listener).map(|other| format!("{round} {other}\n")).collect();
-                (heard.sort(), said.sort());
+                heard.sort();
+                said.sort();
                 assert_eq!(heard, said);
             }
         }
