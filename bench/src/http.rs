@@ -1,7 +1,8 @@
 //! An HTTP server under load: the same program as a guest and natively, by the CPU time that its process takes per request.
 //!
 //! In: how many connections, for how long. Out: a row per server with microseconds of CPU (user and system) per request, for each
-//! number of connections, and for one busy connection beside idle ones. The load comes from `wrk`, which has to be on PATH. Invariant:
+//! number of connections, and for one busy connection beside idle ones; and what idle connections cost in memory. All servers run
+//! at once and are asked in turn, so that what the machine does beside it meets all of them. The load comes from `wrk`, which has to be on PATH. Invariant:
 //! a server that does not answer, or answers anything but 200, is left out with the reason.
 
 use std::fs;
@@ -13,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::held::{self, Memory};
 
 /// How long a server may take to answer for the first time.
 const START: Duration = Duration::from_secs(30);
@@ -25,6 +27,8 @@ pub(crate) struct Load {
     pub(crate) idle: u32,
     pub(crate) seconds: u32,
     pub(crate) runs: u16,
+    /// How many idle connections to weigh; 0 for none.
+    pub(crate) held: u32,
 }
 
 /// The programs that take part.
@@ -68,28 +72,107 @@ impl Drop for Running {
     }
 }
 
-/// Measures all servers and answers the table as text.
+/// A server that runs, or why it does not take part, and its figures.
+struct Entrant {
+    name: &'static str,
+    running: std::result::Result<Running, String>,
+    figures: Vec<f64>,
+}
+
+impl Entrant {
+    /// Has a running server measured; what fails is left out from then on.
+    fn each(&mut self, measure: impl FnOnce(&Running) -> std::result::Result<f64, String>) -> Option<f64> {
+        match measure(self.running.as_ref().ok()?) {
+            Ok(figure) => Some(figure),
+            Err(why) => {
+                self.running = Err(why);
+                None
+            }
+        }
+    }
+
+    fn row(&self, text: &str) -> String {
+        match &self.running {
+            Ok(_) => format!("{:<34}{text}\n", self.name),
+            Err(why) => format!("{:<34}  not measured: {why}\n", self.name),
+        }
+    }
+}
+
+/// Measures all servers and answers the tables as text.
 ///
 /// # Errors
 /// When `wrk` or this project's binary cannot be started.
 pub(crate) fn compare(programs: &Programs, load: &Load) -> Result<String> {
+    let entrant = |server: Server| Entrant { name: server.name, running: start(&server), figures: Vec::new() };
+    let mut entrants: Vec<Entrant> = servers(programs)?.into_iter().map(entrant).collect();
+    for entrant in &mut entrants {
+        entrant.each(|running| wrk(running, 10, WARM_UP));
+    }
     let mut text = format!("{:<34}", "CPU µs per request");
-    for c in &load.connections {
+    for &c in &load.connections {
         text.push_str(&format!("{c:>9}"));
+        round(&mut entrants, c, load);
     }
     text.push_str(&format!("{:>17}\n", format!("1 + {} idle", load.idle)));
-    for server in servers(programs)? {
-        text.push_str(&format!("{:<34}", server.name));
-        match measure(&server, load) {
-            Ok(figures) => {
-                let width = |i: usize| if i == load.connections.len() { 17 } else { 9 };
-                figures.iter().enumerate().for_each(|(i, us)| text.push_str(&format!("{us:>0$.1}", width(i))));
-                text.push('\n');
-            }
-            Err(why) => text.push_str(&format!("  not measured: {why}\n")),
-        }
+    beside_idle(&mut entrants, load);
+    for entrant in &entrants {
+        let width = |i: usize| if i == load.connections.len() { 17 } else { 9 };
+        let cells = entrant.figures.iter().enumerate().map(|(i, us)| format!("{us:>0$.1}", width(i)));
+        text.push_str(&entrant.row(&cells.collect::<String>()));
+    }
+    if load.held > 0 {
+        text.push_str(&memory(&mut entrants, load.held));
     }
     Ok(text)
+}
+
+/// Puts the same load on all servers in turn, several times, and takes the medians.
+fn round(entrants: &mut [Entrant], connections: u32, load: &Load) {
+    let mut all = vec![Vec::new(); entrants.len()];
+    for _ in 0..load.runs {
+        for (entrant, runs) in entrants.iter_mut().zip(&mut all) {
+            runs.extend(entrant.each(|running| wrk(running, connections, load.seconds)));
+        }
+    }
+    for (entrant, mut runs) in entrants.iter_mut().zip(all) {
+        runs.sort_by(f64::total_cmp);
+        entrant.figures.extend(runs.get(runs.len() / 2));
+    }
+}
+
+/// One busy connection beside idle ones.
+fn beside_idle(entrants: &mut [Entrant], load: &Load) {
+    let mut idle: Vec<TcpStream> = Vec::new();
+    for entrant in entrants.iter_mut() {
+        entrant.each(|running| {
+            for _ in 0..load.idle {
+                idle.push(TcpStream::connect(running.address).map_err(|e| format!("an idle connection: {e}"))?);
+            }
+            Ok(0.0)
+        });
+    }
+    round(entrants, 1, load);
+}
+
+/// What idle connections cost in memory.
+fn memory(entrants: &mut [Entrant], held: u32) -> String {
+    let title = format!("bytes per idle connection, of {held}");
+    let mut text = format!("\n{title:<34}{:>9}{:>9}\n", "process", "guest");
+    // The kernel keeps what it needed once: later servers seem to cost it nothing.
+    let mut both_ends = 0;
+    for entrant in entrants {
+        let mut cells = String::new();
+        entrant.each(|running| {
+            let Memory { host, guest, kernel } = held::measure(running.child.id(), running.address, held)?;
+            cells = format!("{host:>9}{guest:>9}");
+            both_ends = both_ends.max(kernel);
+            Ok(0.0)
+        });
+        text.push_str(&entrant.row(&cells));
+    }
+    text.push_str(&format!("besides, of the kernel for both ends of one: about {both_ends}\n"));
+    text
 }
 
 fn servers(p: &Programs) -> Result<Vec<Server>> {
@@ -137,28 +220,6 @@ fn compile(program: &Path, line: &[&str]) -> Result<()> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(Error::Build { status: output.status.to_string(), stderr })
-}
-
-/// Microseconds per request for each number of connections, then beside idle ones: medians over the runs.
-fn measure(server: &Server, load: &Load) -> std::result::Result<Vec<f64>, String> {
-    let running = start(server)?;
-    wrk(&running, 10, WARM_UP)?;
-    let mut figures = Vec::new();
-    for &c in &load.connections {
-        figures.push(median(load.runs, || wrk(&running, c, load.seconds))?);
-    }
-    let idle: Vec<TcpStream> = (0..load.idle)
-        .map(|_| TcpStream::connect(running.address).map_err(|e| format!("an idle connection: {e}")))
-        .collect::<std::result::Result<_, _>>()?;
-    figures.push(median(load.runs, || wrk(&running, 1, load.seconds))?);
-    drop(idle);
-    Ok(figures)
-}
-
-fn median(runs: u16, mut run: impl FnMut() -> std::result::Result<f64, String>) -> std::result::Result<f64, String> {
-    let mut all = (0..runs).map(|_| run()).collect::<std::result::Result<Vec<_>, _>>()?;
-    all.sort_by(f64::total_cmp);
-    Ok(all[all.len() / 2])
 }
 
 fn start(server: &Server) -> std::result::Result<Running, String> {

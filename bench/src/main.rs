@@ -6,6 +6,7 @@
 
 mod engines;
 mod error;
+mod held;
 mod http;
 mod kernels;
 mod measure;
@@ -112,6 +113,9 @@ struct Http {
     /// Runs per figure, of which the median is shown
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+    /// Idle connections to hold in order to tell what one costs in memory; 0 for none
+    #[arg(long, default_value_t = 10_000)]
+    held: u32,
     /// Take no part of WasmEdge
     #[arg(long)]
     without_wasmedge: bool,
@@ -243,6 +247,7 @@ impl Context {
             idle: options.idle,
             seconds: options.seconds,
             runs: options.runs,
+            held: options.held,
         };
         let text = http::compare(&programs, &load)?;
         std::io::stdout().lock().write_all(text.as_bytes())?;

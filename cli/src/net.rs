@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use wasi::{BuildError, Grant, Refusal, WasiCtxBuilder};
 
 /// How many connections may wait to be accepted; the system has a limit of its own.
@@ -183,9 +184,10 @@ pub(crate) fn complete(args: Vec<OsString>, takes_value: impl Fn(&str) -> bool) 
     args
 }
 
-/// Whether a text begins like a grant, so that a mistake in it is told rather than the text taken for a file.
+/// Whether a text looks like a grant, so that a mistake in it is told rather than the text taken for a file.
 fn is_meant_as_grants(text: &str) -> bool {
-    ["connect:", "bind:", "dns:", "unix:"].iter().any(|kind| text.starts_with(kind))
+    let begins = ["connect:", "bind:", "dns:", "unix:"].iter().any(|kind| text.starts_with(kind));
+    begins || (text.contains(':') && !Path::new(text).exists())
 }
 
 #[cfg(test)]
@@ -204,6 +206,7 @@ mod tests {
         assert_eq!(completed("vm run --net dns a.wasm"), "vm run --net dns a.wasm");
         assert_eq!(completed("vm run --net connect:a:1,dns a.wasm"), "vm run --net connect:a:1,dns a.wasm");
         assert_eq!(completed("vm run --net connect:a:x a.wasm"), "vm run --net connect:a:x a.wasm");
+        assert_eq!(completed("vm run --net conect:a:1 a.wasm"), "vm run --net conect:a:1 a.wasm");
         assert_eq!(completed("vm run --dir --net --net --stats a.wasm"), "vm run --dir --net --net=all --stats a.wasm");
         assert_eq!(completed("vm run --env=A --net"), "vm run --env=A --net=all");
         assert_eq!(completed("vm run -- --net a.wasm"), "vm run -- --net a.wasm");

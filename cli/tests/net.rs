@@ -85,10 +85,18 @@ fn the_network_is_closed_and_it_is_said_once_what_would_open_it() {
 
 #[test]
 fn senseless_grants_and_addresses_are_bad_usage() {
-    for args in [["--net", "connect:a:b"], ["--net", "bind:"], ["--listen", "nowhere"], ["--listen", "127.0.0.1"]] {
-        let end = vm(&["run", args[0], args[1], "x.wasm"]);
-        assert_eq!(end.status.code(), Some(2), "{args:?}");
-        assert!(String::from_utf8(end.stderr).unwrap().contains("expected"), "{args:?}");
+    for (option, value, told) in [
+        ("--net", "connect:a:b", "a port is a number"),
+        ("--net", "bind:", "a host is an address"),
+        ("--net", "conect:a:1", "expected all"),
+        ("--net", "connect:::1:80", "in brackets"),
+        ("--net", "bind:*:9-8", "ends before it begins"),
+        ("--listen", "nowhere", "expected"),
+        ("--listen", "127.0.0.1", "expected"),
+    ] {
+        let end = vm(&["run", option, value, "x.wasm"]);
+        assert_eq!(end.status.code(), Some(2), "{value}");
+        assert!(String::from_utf8(end.stderr).unwrap().contains(told), "{value}");
     }
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -3,12 +3,15 @@
 //! Invariant: a result pointer is checked before bytes move, so that a bad one loses no data.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::PollFlags;
 use rustix::fs::SeekFrom;
 use rustix::io::{preadv, pwritev, readv, retry_on_intr, writev};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send as send_one,
+    sendmsg,
+};
 use rustix::pipe::PIPE_BUF;
 
 use crate::descriptor::{Descriptor, Object};
@@ -50,24 +53,16 @@ impl Descriptor {
                 let flags = if nonblocking { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
                 let fd = fd.as_fd();
                 let room: usize = into.iter().map(|slice| slice.len()).sum();
-                let received = sys::until_done(fd, PollFlags::IN, nonblocking, || {
-                    recvmsg(fd, into, &mut RecvAncillaryBuffer::default(), flags)
-                })?;
                 let stream = self.filetype == FileType::SocketStream;
-                self.drained = stream && nonblocking && received.bytes > 0 && received.bytes < room;
-                Ok(received.bytes)
+                let (received, _) =
+                    sys::until_done(fd, PollFlags::IN, nonblocking, || receive(fd, into, flags, stream))?;
+                self.drained = stream && nonblocking && received > 0 && received < room;
+                Ok(received)
             }
         }
     }
 
-    /// Takes note of whether a socket took all it was given.
-    pub(crate) fn note_sent(&mut self, from: &[IoSlice<'_>], sent: &Result<usize, Errno>) {
-        let given = from.iter().map(|slice| slice.len()).sum();
-        self.told.set(false);
-        self.writable = sent.as_ref().is_ok_and(|sent| *sent == given);
-    }
-
-    fn write(&mut self, from: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    fn write(&self, from: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let nonblocking = self.nonblocking();
         match &self.object {
             Object::Dir(_) | Object::Input(..) | Object::Listener(_) => Err(Errno::Badf),
@@ -84,21 +79,36 @@ impl Descriptor {
                 let from = if self.shared && nonblocking { &first } else { from };
                 Ok(sys::until_done(fd.as_fd(), PollFlags::OUT, nonblocking, || writev(fd, from))?)
             }
-            Object::Socket(fd) => {
-                let sent = send(fd.as_fd(), from, nonblocking);
-                self.note_sent(from, &sent);
-                sent
-            }
+            Object::Socket(fd) => send(fd.as_fd(), from, nonblocking),
         }
     }
 }
 
+/// Receives from a connected socket; how much, and whether a datagram was cut.
+pub(crate) fn receive(
+    fd: BorrowedFd<'_>,
+    into: &mut [IoSliceMut<'_>],
+    flags: RecvFlags,
+    stream: bool,
+) -> rustix::io::Result<(usize, bool)> {
+    if let [one] = into {
+        // The host has less to look at. With this flag it tells how long a datagram was that it cut.
+        let flags = if stream { flags } else { flags | RecvFlags::TRUNC };
+        let (got, len) = recv(fd, &mut **one, flags)?;
+        return Ok((got, len > got));
+    }
+    let received = recvmsg(fd, into, &mut RecvAncillaryBuffer::default(), flags)?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::TRUNC)))
+}
+
 /// Sends on a connected socket; a vanished reader is `PIPE`, not a signal.
-pub(crate) fn send(fd: std::os::fd::BorrowedFd<'_>, from: &[IoSlice<'_>], nonblocking: bool) -> Result<usize, Errno> {
+pub(crate) fn send(fd: BorrowedFd<'_>, from: &[IoSlice<'_>], nonblocking: bool) -> Result<usize, Errno> {
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::DONTWAIT, nonblocking);
-    Ok(sys::until_done(fd, PollFlags::OUT, nonblocking, || {
-        sendmsg(fd, from, &mut SendAncillaryBuffer::default(), flags)
+    Ok(sys::until_done(fd, PollFlags::OUT, nonblocking, || match from {
+        // The host has less to look at.
+        [one] => send_one(fd, one, flags),
+        from => sendmsg(fd, from, &mut SendAncillaryBuffer::default(), flags),
     })?)
 }
 
@@ -140,11 +150,15 @@ impl WasiCtx {
         iovs_len: u32,
         nwritten: u32,
     ) -> Result<(), Errno> {
-        let descriptor = self.table.get_mut(fd)?;
+        let descriptor = self.table.get(fd)?;
         descriptor.require_direction(right::FD_WRITE)?;
         let ranges = iovec::ranges(mem, iovs, iovs_len)?;
         mem.check(nwritten, 4)?;
-        let put = descriptor.write(&iovec::slices(mem, &ranges))?;
+        let put = descriptor.write(&iovec::slices(mem, &ranges));
+        if matches!(descriptor.object, Object::Socket(_)) {
+            self.poller.sent(fd, put.is_ok_and(|put| put == iovec::total(&ranges)));
+        }
+        let put = put?;
         mem.write_u32(nwritten, u32::try_from(put).map_err(|_| Errno::Overflow)?)
     }
 

@@ -2,7 +2,6 @@
 //! In: host descriptors and in-memory streams; out: checked access to them.
 //! Invariant: rights only ever shrink; `read_only` is the embedder's word and holds whatever the rights say.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
@@ -60,14 +59,9 @@ pub(crate) struct Descriptor {
     pub(crate) peer: Option<SocketAddr>,
     /// Where the latest datagrams came from.
     pub(crate) heard: Heard,
-    /// A socket that took all of what was sent last, so that it can be written to as far as anybody knows. Event loops
-    /// ask for that after everything they send, and get their answer without the host.
-    pub(crate) writable: bool,
     /// A non-blocking stream that had less to read than there was room for. Event loops read on until they are told to come
     /// again, and are told so, once, without the host: what has come meanwhile they find with the next poll.
     pub(crate) drained: bool,
-    /// Whether the guest was told that it is, and has sent nothing since.
-    pub(crate) told: Cell<bool>,
     /// A listener that was handed in, before the guest said whether it shall block. It does; but guests that ask find it
     /// non-blocking, and it is from then on, since a language runtime with an event loop of its own (Go's) asks, and
     /// keeps out of that loop what would block.
@@ -96,9 +90,7 @@ impl Descriptor {
             shared: false,
             peer: None,
             heard: Heard::default(),
-            writable: false,
             drained: false,
-            told: Cell::new(false),
             undecided: false,
         }
     }

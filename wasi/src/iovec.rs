@@ -46,6 +46,11 @@ pub(crate) fn socket_ranges(mem: &GuestMemory<'_>, at: u32, count: u32) -> Resul
     ranges(mem, at, count)
 }
 
+/// How many bytes there are.
+pub(crate) fn total(ranges: &[Range<usize>]) -> usize {
+    ranges.iter().map(|range| range.len()).sum()
+}
+
 /// The slices to write from. They may overlap: nobody writes through them.
 pub(crate) fn slices<'m>(mem: &'m GuestMemory<'_>, ranges: &[Range<usize>]) -> SmallVec<[IoSlice<'m>; INLINE]> {
     let bytes = mem.bytes();

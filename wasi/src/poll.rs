@@ -2,8 +2,8 @@
 //! is ready. Invariant: a subscription that cannot be waited for becomes an event with an error beside the others, at
 //! once; the call returns when there is an event and never before.
 //!
-//! The guest passes its whole list every time, and most of it is the same as before: what [`Watcher`] knows already
-//! costs a look at a table, and nothing here allocates once the buffers have grown.
+//! The guest passes its whole list every time, and most of it is the same as before: [`Subscriptions`] finds what is not,
+//! [`Watcher`] and [`Rooms`] know the rest, and nothing here allocates once the buffers have grown.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -14,9 +14,11 @@ use rustix::time::ClockId;
 use crate::descriptor::{Descriptor, Object};
 use crate::memory::GuestMemory;
 use crate::process::{clock, now};
+use crate::room::{Answer, Rooms};
+use crate::subscriptions::{Access, Clock, Layout, READ, Subscriptions, WRITE};
 use crate::table::FdTable;
 use crate::types::{FileType, Snapshot, eventrwflag, flags, right, subclockflag};
-use crate::watch::{Outcome, READ, WRITE, Watcher};
+use crate::watch::{Ready, Watcher};
 use crate::{Errno, WasiCtx};
 
 /// More subscriptions than this are refused, so that a guest cannot make the host allocate without bound.
@@ -25,11 +27,10 @@ const MAX_SUBSCRIPTIONS: u32 = 1 << 18;
 /// The longest sleep towards a time of the wall clock, which somebody may set meanwhile.
 const WALL_CLOCK_CHECK: u64 = 1_000_000_000;
 
-/// When a guest that was told that it can write, and did not, is told again, in nanoseconds. Some event loops ask it of
-/// every connection in every call, although they want to know of changes alone, and would never sleep.
-const TOLD_AGAIN: u64 = 10_000_000;
-
 const EVENT_SIZE: u32 = 32;
+
+/// The events for a list no longer than this come in its order, which programs rely on that have no event loop.
+const ORDERED: usize = 32;
 
 /// The part of an event that is found out.
 #[derive(Clone, Copy, Debug)]
@@ -49,62 +50,28 @@ impl Happened {
     }
 }
 
-/// The fields of a clock subscription.
-struct ClockFields {
-    id: u32,
-    timeout: u64,
-    flags: u16,
-}
-
-/// Where a subscription's fields lie: snapshot 0 has one more field in a clock's.
-struct Layout {
-    size: u32,
-    clock_id: usize,
-}
-
-impl Layout {
-    fn of(snapshot: Snapshot) -> Layout {
-        match snapshot {
-            Snapshot::Zero => Layout { size: 56, clock_id: 24 },
-            Snapshot::One => Layout { size: 48, clock_id: 16 },
-        }
-    }
-
-    fn clock(&self, bytes: &[u8]) -> ClockFields {
-        let at = self.clock_id;
-        ClockFields { id: word(bytes, at), timeout: long(bytes, at + 8), flags: word(bytes, at + 24) as u16 }
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn long(bytes: &[u8], at: usize) -> u64 {
-    u64::from(word(bytes, at)) | u64::from(word(bytes, at + 4)) << 32
-}
-
 /// A clock that shows a time one day.
 #[derive(Clone, Copy, Debug)]
 struct Timer {
-    index: u32,
+    userdata: u64,
     clock: ClockId,
     deadline: u64,
 }
 
 /// When a clock subscription is due. A span is measured on the monotonic clock. A thread's or process's own time cannot
 /// pass while its only thread waits for it, so what is missing of it is waited for in real time too.
-fn timer(fields: &ClockFields, index: u32) -> Result<Timer, Errno> {
+fn timer(fields: &Clock) -> Result<Timer, Errno> {
+    let userdata = fields.userdata;
     let id = clock(fields.id)?;
     let absolute = flags::<u16>(u32::from(fields.flags), subclockflag::ALL)? != 0;
     let span = match (absolute, id) {
         (true, ClockId::Realtime | ClockId::Monotonic) => {
-            return Ok(Timer { index, clock: id, deadline: fields.timeout });
+            return Ok(Timer { userdata, clock: id, deadline: fields.timeout });
         }
         (true, _) => fields.timeout.saturating_sub(now(id)),
         (false, _) => fields.timeout,
     };
-    Ok(Timer { index, clock: ClockId::Monotonic, deadline: now(ClockId::Monotonic).saturating_add(span) })
+    Ok(Timer { userdata, clock: ClockId::Monotonic, deadline: now(ClockId::Monotonic).saturating_add(span) })
 }
 
 /// How many bytes a file has from its position on.
@@ -131,12 +98,6 @@ fn inspect(descriptor: &Descriptor, read: bool) -> Result<Option<Happened>, Errn
     })
 }
 
-/// Whether a socket can be written to as far as anybody knows. One that turns out to be full says so when it is written
-/// to, and is waited for from then on.
-fn is_known_writable(descriptor: &Descriptor) -> bool {
-    descriptor.writable && matches!(inspect(descriptor, false), Ok(None))
-}
-
 /// How many bytes can be moved. How much room there is to write cannot be asked of every kind; one byte is what
 /// readiness promises. Asking a socket costs a call, which is made where one descriptor alone is waited for, since C
 /// libraries find out by such a poll how much there is to read.
@@ -158,194 +119,243 @@ fn timespec(nanoseconds: u64) -> Timespec {
 #[derive(Debug)]
 pub(crate) struct Pollers {
     /// For `poll_oneoff`.
-    level: Watcher,
+    level: Poller,
     /// For `epoll_oneoff`.
-    edge: Watcher,
-    found: Found,
+    edge: Poller,
 }
 
-/// What one call finds out; kept for its buffers.
+/// One of the two ways to wait.
 #[derive(Debug, Default)]
-struct Found {
+struct Poller {
+    list: Subscriptions,
+    watcher: Watcher,
+    /// Where readiness is asked for rather than its coming about.
+    rooms: Option<Rooms>,
     timers: Vec<Timer>,
-    /// Subscriptions for writing to sockets that the guest knows to be writable, and when it was last told of such.
-    told: Vec<u32>,
-    told_at: u64,
-    /// Subscriptions by number, and what became of them.
-    happened: Vec<(u32, Happened)>,
-    /// The events as they go to the guest.
-    bytes: Vec<u8>,
+    /// Descriptors that have to be looked at in the next call too, whatever it asks.
+    again: Vec<u32>,
+    /// What happened, as it goes to the guest.
+    events: Vec<u8>,
 }
 
 impl Default for Pollers {
     fn default() -> Pollers {
-        Pollers { level: Watcher::default(), edge: Watcher::edge_triggered(), found: Found::default() }
+        let watcher = Watcher::edge_triggered();
+        Pollers {
+            level: Poller { rooms: Some(Rooms::default()), ..Poller::default() },
+            edge: Poller { watcher, ..Poller::default() },
+        }
     }
 }
 
 impl Pollers {
     /// Whether the guest relies on being told once that something has become ready.
     pub(crate) fn uses_edges(&self) -> bool {
-        self.edge.is_used()
+        self.edge.watcher.is_used()
     }
 
     /// Takes a descriptor out that is about to be closed, moved or changed.
     pub(crate) fn forget(&mut self, table: &FdTable, fd: u32) {
-        self.level.forget(table, fd);
-        self.edge.forget(table, fd);
+        for poller in [&mut self.level, &mut self.edge] {
+            poller.watcher.forget(table, fd);
+            poller.list.look_at(fd);
+            if let Some(rooms) = &mut poller.rooms {
+                rooms.forget(fd);
+            }
+        }
+    }
+
+    /// Takes note of whether an open socket took all it was given.
+    pub(crate) fn sent(&mut self, fd: u32, all: bool) {
+        let Poller { list, rooms, .. } = &mut self.level;
+        if let Some(rooms) = rooms {
+            rooms.sent(fd, all, list.round());
+        }
+        if list.wanted(fd) & WRITE != 0 {
+            list.look_at(fd);
+        }
     }
 }
 
-impl Found {
-    fn clear(&mut self) {
-        self.timers.clear();
-        self.told.clear();
-        self.happened.clear();
-        self.bytes.clear();
+/// Lays an event out.
+fn push(events: &mut Vec<u8>, userdata: u64, kind: u8, happened: Happened) {
+    let mut bytes = [0u8; EVENT_SIZE as usize];
+    bytes[0..8].copy_from_slice(&userdata.to_le_bytes());
+    bytes[8..10].copy_from_slice(&(happened.error as u16).to_le_bytes());
+    bytes[10] = kind;
+    bytes[16..24].copy_from_slice(&happened.nbytes.to_le_bytes());
+    bytes[24..26].copy_from_slice(&happened.flags.to_le_bytes());
+    events.extend_from_slice(&bytes);
+}
+
+impl Poller {
+    /// An event for each subscription for these bits of a descriptor.
+    fn tell(&mut self, fd: u32, bits: u8, happened: Happened) {
+        let events = &mut self.events;
+        // The kinds have the numbers of the bits.
+        self.list.each(fd, bits, |access| push(events, access.userdata, access.bit, happened));
     }
 
-    /// Takes one subscription in. An unknown kind fails the whole call: no event could say what it was.
-    #[inline]
-    fn subscribe(
-        &mut self,
-        table: &FdTable,
-        watcher: &mut Watcher,
-        layout: &Layout,
-        index: u32,
-        bytes: &[u8],
-    ) -> Result<(), Errno> {
-        let bit = match bytes[8] {
-            0 => {
-                match timer(&layout.clock(bytes), index) {
-                    Ok(timer) => self.timers.push(timer),
-                    Err(errno) => self.happened.push((index, Happened::failed(errno))),
-                }
-                return Ok(());
-            }
-            1 => READ,
-            2 => WRITE,
-            _ => return Err(Errno::Inval),
-        };
-        let fd = word(bytes, 16);
-        if bit == WRITE
-            && !watcher.is_edge_triggered()
-            && let Ok(descriptor) = table.get(fd)
-            && is_known_writable(descriptor)
-        {
-            if descriptor.told.replace(true) {
-                self.told.push(index);
-            } else {
-                self.happened.push((index, Happened::with_bytes(1)));
-            }
-            return Ok(());
+    /// Takes a call's list in, and has the host know of what is new. What is known at once becomes events.
+    fn begin(&mut self, table: &FdTable, list: &[u8], layout: Layout) -> Result<(), Errno> {
+        self.events.clear();
+        for fd in self.again.drain(..) {
+            self.list.look_at(fd);
         }
-        if !watcher.knows(fd, bit) {
-            match table.get(fd).and_then(|descriptor| inspect(descriptor, bit == READ)) {
-                Ok(None) => {}
-                Ok(Some(happened)) => {
-                    self.happened.push((index, happened));
-                    return Ok(());
-                }
-                Err(errno) => {
-                    self.happened.push((index, Happened::failed(errno)));
-                    return Ok(());
-                }
+        self.list.take(list, layout, table.end())?;
+        self.timers.clear();
+        for clock in self.list.clocks() {
+            match timer(clock) {
+                Ok(timer) => self.timers.push(timer),
+                Err(errno) => push(&mut self.events, clock.userdata, 0, Happened::failed(errno)),
             }
         }
-        watcher.want(fd, bit, index);
+        for &Access { userdata, bit, .. } in self.list.unknown() {
+            push(&mut self.events, userdata, bit, Happened::failed(Errno::Badf));
+        }
+        while let Some(fd) = self.list.next() {
+            self.look(table, fd);
+        }
+        if !self.list.reads() {
+            // Who waits for nothing but writing is about to write.
+            self.tell_known(true);
+        }
         Ok(())
+    }
+
+    /// Finds out what is to be asked of the host for a descriptor, and what is known without it.
+    fn look(&mut self, table: &FdTable, fd: u32) {
+        let (wanted, fresh) = (self.list.wanted(fd), self.list.fresh(fd));
+        let (mut ask, mut at_once) = (0, false);
+        for bit in [READ, WRITE].into_iter().filter(|bit| wanted & bit != 0) {
+            let happened = match table.get(fd).and_then(|descriptor| inspect(descriptor, bit == READ)) {
+                Err(errno) => Happened::failed(errno),
+                Ok(Some(happened)) => happened,
+                Ok(None) => match self.room(fd, bit, fresh) {
+                    Answer::Yes => {
+                        self.tell(fd, bit, Happened::with_bytes(1));
+                        continue;
+                    }
+                    Answer::Later => continue,
+                    Answer::AskHost => {
+                        ask |= bit;
+                        continue;
+                    }
+                },
+            };
+            self.tell(fd, bit, happened);
+            at_once = true;
+        }
+        let refused = match table.get(fd).ok().and_then(Descriptor::host) {
+            Some(host) => self.watcher.set(fd, host, ask, fresh).err(),
+            None => {
+                self.watcher.unset(fd);
+                None
+            }
+        };
+        if let Some(errno) = refused {
+            // What the host cannot watch is always ready.
+            let cannot = errno == rustix::io::Errno::PERM;
+            for bit in [READ, WRITE].into_iter().filter(|bit| ask & bit != 0) {
+                let nbytes = table.get(fd).map_or(1, |descriptor| nbytes(descriptor, bit, false));
+                let ready = Happened::with_bytes(nbytes);
+                self.tell(fd, bit, if cannot { ready } else { Happened::failed(errno.into()) });
+            }
+        }
+        if at_once || refused.is_some() {
+            self.again.push(fd);
+        }
+    }
+
+    /// What is known without the host about writing.
+    fn room(&mut self, fd: u32, bit: u8, fresh: u8) -> Answer {
+        match &mut self.rooms {
+            Some(rooms) if bit == WRITE => rooms.ask(fd, fresh & bit != 0, self.list.round()),
+            _ => Answer::AskHost,
+        }
     }
 
     /// How long to sleep: not at all when something is ready, else up to the nearest deadline.
     fn sleep_time(&self) -> Option<u64> {
-        if !self.happened.is_empty() {
+        if !self.events.is_empty() {
             return Some(0);
         }
         let time_left = |timer: &Timer| {
             let left = timer.deadline.saturating_sub(now(timer.clock));
             if timer.clock == ClockId::Realtime { left.min(WALL_CLOCK_CHECK) } else { left }
         };
-        let told = (!self.told.is_empty())
-            .then(|| self.told_at.saturating_add(TOLD_AGAIN).saturating_sub(now(ClockId::Monotonic)));
-        self.timers.iter().map(time_left).chain(told).min()
+        let due = self.rooms.as_ref().and_then(Rooms::due);
+        let due = due.map(|due| due.saturating_sub(now(ClockId::Monotonic)));
+        self.timers.iter().map(time_left).chain(due).min()
     }
 
-    /// Adds what the guest knows already: after a while, or because the call ends without anything else to say of a
-    /// descriptor.
-    fn tell_again(&mut self, timed_out: bool) {
-        if self.told.is_empty() {
+    /// Adds what the guest knows already: after a while, or because the call ends without anything else to say.
+    fn tell_known(&mut self, ending: bool) {
+        let Poller { list, rooms: Some(rooms), events, .. } = self else { return };
+        let Some(due) = rooms.begin_telling(ending) else { return };
+        let round = list.round();
+        list.each_write(|fd| {
+            if rooms.tells(fd, due || !list.reads(), round) {
+                list.each(fd, WRITE, |access| push(events, access.userdata, access.bit, Happened::with_bytes(1)));
+            }
+        });
+    }
+
+    /// Waits for what the host has to report.
+    fn wait(&mut self, table: &FdTable, timeout: Option<&Timespec>) -> rustix::io::Result<()> {
+        if !self.watcher.is_waiting() {
+            return if self.events.is_empty() { poll(&mut [], timeout).map(drop) } else { Ok(()) };
+        }
+        let alone = self.watcher.waits_for_one();
+        let Poller { list, watcher, rooms, events, .. } = self;
+        watcher.wait(table, timeout, |Ready { fd, bits, hang_up }| {
+            if let (Some(rooms), true) = (rooms.as_mut(), bits & READ != 0) {
+                rooms.read(fd, list.round());
+            }
+            list.each(fd, bits, |Access { userdata, bit, .. }| {
+                let nbytes = table.get(fd).map_or(1, |descriptor| nbytes(descriptor, bit, alone));
+                let flags = if hang_up { eventrwflag::HANGUP } else { 0 };
+                push(events, userdata, bit, Happened { flags, ..Happened::with_bytes(nbytes) });
+            });
+        })
+    }
+
+    /// Puts events into the order of a short list.
+    fn put_in_order(&mut self) {
+        let (events, _) = self.events.as_chunks_mut::<{ EVENT_SIZE as usize }>();
+        if events.len() < 2 || self.list.len() > ORDERED {
             return;
         }
-        let now = now(ClockId::Monotonic);
-        if timed_out || now >= self.told_at.saturating_add(TOLD_AGAIN) {
-            self.told_at = now;
-            let ready = |index| (index, Happened::with_bytes(1));
-            self.happened.extend(self.told.drain(..).map(ready));
+        let mut done = 0;
+        for (userdata, kind) in self.list.kinds() {
+            let is = |event: &[u8; EVENT_SIZE as usize]| event[..8] == userdata.to_le_bytes() && event[10] == kind;
+            if let Some(at) = events[done..].iter().position(is) {
+                events.swap(done, done + at);
+                done += 1;
+            }
         }
     }
 
     /// Waits until something happened, and collects all that did.
-    fn wait(&mut self, table: &FdTable, watcher: &mut Watcher, list: &[u8], layout: &Layout) -> Result<(), Errno> {
-        let alone = watcher.waits_for_one();
-        let event = |index: u32, bit: u8, outcome: Outcome| {
-            // The list has the subscription: the watcher got the number from it.
-            let fd = word(&list[index as usize * layout.size as usize..], 16);
-            let nbytes = || table.get(fd).map_or(1, |descriptor| nbytes(descriptor, bit, alone));
-            let happened = match outcome {
-                Outcome::Failed(host) => Happened::failed(host.into()),
-                Outcome::Always | Outcome::Ready { hang_up: false } => Happened::with_bytes(nbytes()),
-                Outcome::Ready { hang_up: true } => {
-                    Happened { flags: eventrwflag::HANGUP, ..Happened::with_bytes(nbytes()) }
-                }
-            };
-            (index, happened)
-        };
-        let happened = &mut self.happened;
-        watcher.update(table, |index, bit, outcome| happened.push(event(index, bit, outcome)));
+    fn finish(&mut self, table: &FdTable) -> Result<(), Errno> {
         loop {
             let timeout = self.sleep_time().map(timespec);
-            let happened = &mut self.happened;
-            let waited = if watcher.is_waiting() {
-                watcher.wait(table, timeout.as_ref(), |index, bit, outcome| {
-                    happened.push(event(index, bit, outcome));
-                })
-            } else if happened.is_empty() {
-                poll(&mut [], timeout.as_ref()).map(drop)
-            } else {
-                Ok(())
-            };
-            match waited {
+            match self.wait(table, timeout.as_ref()) {
                 // Interrupted: what time is left is worked out anew.
                 Err(rustix::io::Errno::INTR) => {}
                 waited => waited?,
             }
-            let before = self.happened.len();
+            let before = self.events.len();
             for timer in &self.timers {
                 if now(timer.clock) >= timer.deadline {
-                    self.happened.push((timer.index, Happened::with_bytes(0)));
+                    push(&mut self.events, timer.userdata, 0, Happened::with_bytes(0));
                 }
             }
-            let timed_out = self.happened.len() > before;
-            self.tell_again(timed_out);
-            if !self.happened.is_empty() {
-                // In the order of the subscriptions, as far as the host cares about none.
-                self.happened.sort_unstable_by_key(|&(index, _)| index);
+            self.tell_known(self.events.len() > before);
+            if !self.events.is_empty() {
+                self.put_in_order();
                 return Ok(());
             }
-        }
-    }
-
-    /// Lays the events out.
-    fn lay_out(&mut self, list: &[u8], layout: &Layout) {
-        for (index, happened) in &self.happened {
-            let subscription = &list[*index as usize * layout.size as usize..];
-            let mut bytes = [0u8; EVENT_SIZE as usize];
-            bytes[0..8].copy_from_slice(&subscription[0..8]);
-            bytes[8..10].copy_from_slice(&(happened.error as u16).to_le_bytes());
-            bytes[10] = subscription[8];
-            bytes[16..24].copy_from_slice(&happened.nbytes.to_le_bytes());
-            bytes[24..26].copy_from_slice(&happened.flags.to_le_bytes());
-            self.bytes.extend(bytes);
         }
     }
 }
@@ -410,17 +420,12 @@ impl WasiCtx {
         mem.check(events, count.checked_mul(EVENT_SIZE).ok_or(Errno::Fault)?)?;
         let list = mem.slice(subscriptions, count.checked_mul(layout.size).ok_or(Errno::Fault)?)?;
 
-        let Pollers { level, edge: edges, found } = &mut self.poller;
-        let watcher = if edge { edges } else { level };
-        found.clear();
-        watcher.begin();
-        for (index, bytes) in (0..count).zip(list.chunks_exact(layout.size as usize)) {
-            found.subscribe(&self.table, watcher, &layout, index, bytes)?;
-        }
-        found.wait(&self.table, watcher, list, &layout)?;
-        found.lay_out(list, &layout);
-        mem.write(events, &found.bytes)?;
-        // Not more than `count`, so it fits.
-        mem.write_u32(nevents, found.happened.len() as u32)
+        let poller = if edge { &mut self.poller.edge } else { &mut self.poller.level };
+        poller.begin(&self.table, list, layout)?;
+        poller.finish(&self.table)?;
+        // Each subscription has one event at most; a guest has room for no more.
+        let found = (poller.events.len() / EVENT_SIZE as usize).min(count as usize);
+        mem.write(events, &poller.events[..found * EVENT_SIZE as usize])?;
+        mem.write_u32(nevents, found as u32)
     }
 }

@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::net::sockopt::{Timeout, set_tcp_nodelay, socket_timeout, socket_type as host_socket_type};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, ReturnFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with,
-    recvmsg, shutdown,
-};
+use rustix::net::{RecvFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, shutdown};
 
 use crate::descriptor::{Descriptor, Object};
 use crate::memory::GuestMemory;
@@ -117,10 +114,10 @@ impl WasiCtx {
         let mut accepted = Descriptor::new(Object::Socket(connection), filetype);
         accepted.base &= descriptor.inheriting;
         accepted.flags = fdflags;
-        // Nothing was sent yet.
-        accepted.writable = true;
         accepted.peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         let accepted = self.table.insert(accepted)?;
+        // Nothing was sent yet.
+        self.poller.sent(accepted, true);
         mem.write_u32(accepted_fd, accepted)
     }
 
@@ -145,17 +142,18 @@ impl WasiCtx {
         mem.check(datalen, 4)?;
         mem.check(ro_flags, 2)?;
         let mut truncated = false;
-        if ranges.is_empty() && descriptor.filetype == FileType::SocketStream {
+        let stream = descriptor.filetype == FileType::SocketStream;
+        if ranges.is_empty() && stream {
             // Nothing is asked for; the host would wait for data all the same.
             mem.write_u32(datalen, 0)?;
             return mem.write_u16(ro_flags, 0);
         }
         let got = iovec::fill(mem, &ranges, true, |slices, _| {
-            let received = sys::until_done(socket, PollFlags::IN, nonblocking, || {
-                recvmsg(socket, slices, &mut RecvAncillaryBuffer::default(), host_flags)
+            let received;
+            (received, truncated) = sys::until_done(socket, PollFlags::IN, nonblocking, || {
+                data::receive(socket, slices, host_flags, stream)
             })?;
-            truncated = received.flags.contains(ReturnFlags::TRUNC);
-            Ok(received.bytes)
+            Ok(received)
         })?;
         mem.write_u32(datalen, got)?;
         mem.write_u16(ro_flags, if truncated { roflag::DATA_TRUNCATED } else { 0 })
@@ -171,17 +169,14 @@ impl WasiCtx {
         _si_flags: u32,
         datalen: u32,
     ) -> Result<(), Errno> {
-        let descriptor = self.table.get_mut(fd)?;
+        let descriptor = self.table.get(fd)?;
         let socket = descriptor.socket()?.as_fd();
         descriptor.require(right::FD_WRITE)?;
         let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
         mem.check(datalen, 4)?;
-        let sent = {
-            let slices = iovec::slices(mem, &ranges);
-            let sent = data::send(socket, &slices, descriptor.nonblocking());
-            descriptor.note_sent(&slices, &sent);
-            sent?
-        };
+        let sent = data::send(socket, &iovec::slices(mem, &ranges), descriptor.nonblocking());
+        self.poller.sent(fd, sent.is_ok_and(|sent| sent == iovec::total(&ranges)));
+        let sent = sent?;
         mem.write_u32(datalen, u32::try_from(sent).map_err(|_| Errno::Overflow)?)
     }
 

@@ -25,6 +25,12 @@ impl FdTable {
         if self.free.is_empty() && self.slots.len() >= self.limit as usize { Err(Errno::Mfile) } else { Ok(()) }
     }
 
+    /// No descriptor has this number or a higher one.
+    pub(crate) fn end(&self) -> u32 {
+        // A table is no longer than its limit.
+        self.slots.len() as u32
+    }
+
     pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
         self.check_room()?;
         if let Some(Reverse(fd)) = self.free.pop() {

@@ -203,8 +203,12 @@ impl WasiCtx {
                     Address::Inet(address) => sendmsg_addr(socket, address, &slices, control, flags),
                     Address::Unix(address) => sendmsg_addr(socket, address, &slices, control, flags),
                 }
-            })?
+            })
         };
+        if sent == Err(rustix::io::Errno::AGAIN) {
+            self.poller.sent(fd, false);
+        }
+        let sent = sent?;
         mem.write_u32(datalen, u32::try_from(sent).map_err(|_| Errno::Overflow)?)
     }
 }

@@ -20,8 +20,20 @@ const MAX_LEARNED: usize = 4096;
 
 /// Why a grant could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no grant: expected all, connect:HOST[:PORT], bind:ADDR[:PORT], dns[:NAME] or unix[:PATH]")]
-pub struct GrantError(String);
+#[error("{text:?} is no grant: {why}")]
+pub struct GrantError {
+    text: String,
+    why: &'static str,
+}
+
+/// What is wrong with a grant.
+type Parsed<T> = Result<T, &'static str>;
+
+const KINDS: &str = "expected all, connect:HOST[:PORT], bind:ADDR[:PORT], dns[:NAME] or unix[:PATH]";
+const HOSTS: &str = "a host is an address, a range of them (10.0.0.0/8), a name, *.NAME or *";
+const LENGTHS: &str = "the number behind / is at most 32 for IPv4 and 128 for IPv6";
+const BRACKETS: &str = "IPv6 addresses are written in brackets: [::1]:80";
+const PORTS: &str = "a port is a number up to 65535, a range (8000-8999) or *";
 
 /// One thing that a guest may do. As text: `all`, `connect:HOST[:PORT]`, `bind:ADDR[:PORT]`, `dns[:NAME]`,
 /// `unix[:PATH]`. A host is an address (IPv6 in brackets), a range of them (`10.0.0.0/8`), a name, `*.NAME`, or `*`; a
@@ -60,26 +72,35 @@ fn bits(ip: IpAddr) -> (u128, u8) {
 }
 
 impl Host {
-    fn parse(text: &str) -> Option<Host> {
+    fn parse(text: &str) -> Parsed<Host> {
         if text == "*" {
-            return Some(Host::Any);
+            return Ok(Host::Any);
         }
         let (address, len) = match text.split_once('/') {
-            Some((address, len)) => (address, Some(len.parse::<u8>().ok()?)),
+            Some((address, len)) => (address, Some(len.parse::<u8>().map_err(|_| LENGTHS)?)),
             None => (text, None),
         };
-        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-        if let Ok(ip) = bare.parse::<IpAddr>() {
-            let all = bits(ip).1;
-            return len.is_none_or(|len| len <= all).then_some(Host::Net(ip, len.unwrap_or(all)));
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match bare.unwrap_or(address).parse::<IpAddr>() {
+            // The host's own port would be taken for the end of the address, or the other way round.
+            Ok(IpAddr::V6(_)) if bare.is_none() => return Err(BRACKETS),
+            Ok(ip) => {
+                let all = bits(ip).1;
+                return match len {
+                    Some(len) if len > all => Err(LENGTHS),
+                    Some(len) => Ok(Host::Net(ip, len)),
+                    None => Ok(Host::Net(ip.to_canonical(), bits(ip.to_canonical()).1)),
+                };
+            }
+            Err(_) => {}
         }
         let name = text.to_ascii_lowercase();
         let (host, name): (fn(String) -> Host, String) = match name.strip_prefix('*') {
-            Some(suffix) => (Host::Suffix, suffix.strip_prefix('.').map(|_| suffix.to_string())?),
+            Some(suffix) => (Host::Suffix, suffix.strip_prefix('.').map(|_| suffix.to_string()).ok_or(HOSTS)?),
             None => (Host::Name, name),
         };
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        (!name.is_empty() && name.chars().all(is_name)).then(|| host(name))
+        if !name.is_empty() && name.chars().all(is_name) { Ok(host(name)) } else { Err(HOSTS) }
     }
 
     /// Whether an address is meant. The unspecified address stands for all addresses that binding to it covers.
@@ -107,20 +128,27 @@ impl Host {
     }
 }
 
-fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+fn ports(text: &str) -> Parsed<RangeInclusive<u16>> {
+    let port = |text: &str| text.parse::<u16>().map_err(|_| PORTS);
     match text.split_once('-') {
-        Some((first, last)) => Some(first.parse().ok()?..=last.parse().ok()?),
-        None if text == "*" => Some(0..=u16::MAX),
-        None => text.parse().ok().map(|port| port..=port),
+        Some((first, last)) => match (port(first)?, port(last)?) {
+            (first, last) if first <= last => Ok(first..=last),
+            _ => Err("the range of ports ends before it begins"),
+        },
+        None if text == "*" => Ok(0..=u16::MAX),
+        None => port(text).map(|port| port..=port),
     }
 }
 
-fn host_and_ports(text: &str) -> Option<(Host, RangeInclusive<u16>)> {
+fn host_and_ports(text: &str) -> Parsed<(Host, RangeInclusive<u16>)> {
+    if text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) {
+        return Err(BRACKETS);
+    }
     // Colons within brackets are the address's own.
     let port_at = text.rfind(':').filter(|&at| text.rfind(']').is_none_or(|bracket| bracket < at));
     match port_at {
-        Some(at) => Some((Host::parse(&text[..at])?, ports(&text[at + 1..])?)),
-        None => Some((Host::parse(text)?, ports("*")?)),
+        Some(at) => Ok((Host::parse(&text[..at])?, ports(&text[at + 1..])?)),
+        None => Ok((Host::parse(text)?, ports("*")?)),
     }
 }
 
@@ -133,17 +161,16 @@ impl FromStr for Grant {
             None => (text, None),
         };
         let kind = match (kind, what) {
-            ("all", None) => Some(Kind::All),
+            ("all", None) => Ok(Kind::All),
             ("connect", Some(what)) => host_and_ports(what).map(|(host, ports)| Kind::Connect(host, ports)),
             ("bind", Some(what)) => host_and_ports(what).map(|(host, ports)| Kind::Bind(host, ports)),
-            ("dns", None) => Some(Kind::Dns(Host::Any)),
+            ("dns", None) => Ok(Kind::Dns(Host::Any)),
             ("dns", Some(name)) => Host::parse(name).map(Kind::Dns),
-            ("unix", None) => Some(Kind::Unix(None)),
-            ("unix", Some("*")) => Some(Kind::Unix(None)),
-            ("unix", Some(path)) if !path.is_empty() => Some(Kind::Unix(Some(path.as_bytes().to_vec()))),
-            _ => None,
+            ("unix", None | Some("*")) => Ok(Kind::Unix(None)),
+            ("unix", Some(path)) if !path.is_empty() => Ok(Kind::Unix(Some(path.as_bytes().to_vec()))),
+            _ => Err(KINDS),
         };
-        kind.map(Grant).ok_or_else(|| GrantError(text.to_string()))
+        kind.map(Grant).map_err(|why| GrantError { text: text.to_string(), why })
     }
 }
 
@@ -432,19 +459,32 @@ mod tests {
 
     #[test]
     fn senseless_grants_are_refused() {
-        for bad in [
-            "",
-            "connect",
-            "connect:",
-            "bind:",
-            "connect:a:b",
-            "connect:1.2.3.4/33",
-            "connect:a b",
-            "all:x",
-            "unix:",
-            "x",
+        for (bad, why) in [
+            ("", KINDS),
+            ("connect", KINDS),
+            ("conect:a", KINDS),
+            ("all:x", KINDS),
+            ("unix:", KINDS),
+            ("x", KINDS),
+            ("connect:", HOSTS),
+            ("bind:", HOSTS),
+            ("connect:a b", HOSTS),
+            ("dns:", HOSTS),
+            ("connect:*example.org", HOSTS),
+            ("bind:[::1:80", HOSTS),
+            ("connect:a:b", PORTS),
+            ("connect:a:65536", PORTS),
+            ("connect:a:1-", PORTS),
+            ("connect:a:9-8", "the range of ports ends before it begins"),
+            ("connect:1.2.3.4/33", LENGTHS),
+            ("connect:[::1]/129", LENGTHS),
+            ("connect:::1", BRACKETS),
+            ("connect:::1:80", BRACKETS),
+            ("connect:2001:db8:1:2:3:4:5:6:80", BRACKETS),
         ] {
-            assert!(bad.parse::<Grant>().is_err(), "{bad}");
+            let error = bad.parse::<Grant>().unwrap_err();
+            assert_eq!(error.to_string(), format!("{bad:?} is no grant: {why}"));
         }
+        assert!(connects(&["connect:[::ffff:127.0.0.1]:80"], "127.0.0.1:80"), "IPv4 written as IPv6");
     }
 }

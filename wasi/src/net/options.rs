@@ -176,7 +176,7 @@ fn get(socket: &OwnedFd, name: Name) -> Result<Value, Errno> {
         Name::KeepAlive => Value::flag(sockopt::socket_keepalive(socket)?),
         Name::OobInline => Value::flag(sockopt::socket_oobinline(socket)?),
         Name::Linger => Value::linger(sockopt::socket_linger(socket)?),
-        Name::RcvLowat => Value::number(1),
+        Name::RcvLowat => Value::number(rawsock::receive_low_water(socket)?),
         Name::Timeout(which) => Value::timeval(sockopt::socket_timeout(socket, which)?),
         Name::AcceptConn => Value::flag(sockopt::socket_acceptconn(socket)?),
         Name::BindToDevice => {
@@ -212,9 +212,7 @@ fn set(socket: &OwnedFd, name: Name, value: &[u8]) -> Result<(), Errno> {
         Name::KeepAlive => sockopt::set_socket_keepalive(socket, flag()?)?,
         Name::OobInline => sockopt::set_socket_oobinline(socket, flag()?)?,
         Name::Linger => sockopt::set_socket_linger(socket, linger(value)?)?,
-        // The host's default is the only value there is: a poll that waits for more would be another poll.
-        Name::RcvLowat if number(value)? <= 1 => {}
-        Name::RcvLowat => return Err(Errno::NoProtoOpt),
+        Name::RcvLowat => rawsock::set_receive_low_water(socket, number(value)?)?,
         Name::Timeout(which) => sockopt::set_socket_timeout(socket, which, timeval(value)?)?,
         Name::BindToDevice => setsockopt(socket, more::BindToDevice, &device(value)).map_err(from_nix)?,
         Name::TcpNoDelay => sockopt::set_tcp_nodelay(socket, flag()?)?,

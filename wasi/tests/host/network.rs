@@ -1,6 +1,8 @@
 //! Sockets that the guest opens: both versions of each function, grants, options, names, and what the host answers when
 //! something is wrong. Everything happens on the loopback interface.
 
+mod semantics;
+
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixListener;

@@ -73,7 +73,12 @@ fn poll_with(guest: &mut Guest, subs: &[Sub], edge: bool) -> Result<Vec<Event>> 
             flags: guest.u16(at + 24),
         }
     };
-    Ok((0..guest.u32(OUT)).map(event).collect())
+    let mut events: Vec<Event> = (0..guest.u32(OUT)).map(event).collect();
+    // Those of a long list come in any order.
+    if count > 32 {
+        events.sort_by_key(|event| event.userdata);
+    }
+    Ok(events)
 }
 
 fn event(userdata: u64, kind: u8, nbytes: u64, flags: u16) -> Event {

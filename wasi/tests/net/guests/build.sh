@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds the guests beside their sources: Rust with cargo for wasm32-wasip1, Go with GOOS=wasip1, the former made smaller
-# by wasm-opt. Where cargo, wasm-opt and go need a wrapper, put it into RUN.
+# Builds the guests beside their sources: C with zig, Rust with cargo for wasm32-wasip1, Go with GOOS=wasip1, those in Rust
+# made smaller by wasm-opt. Where cargo, wasm-opt and go need a wrapper, put it into RUN.
 set -eu
 cd "$(dirname "$0")"
+zig cc -target wasm32-wasi -Os -s -Wall -Wextra -Werror chat.c -o chat.wasm
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-/tmp/guests}"
 export RUSTFLAGS="--cfg tokio_unstable --remap-path-prefix $PWD=. --remap-path-prefix $HOME/.cargo/registry/src=crates"
 for crate in wasmedge tokio; do
