@@ -356,6 +356,7 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
             interrupt: &raw const store.vm.interrupt.poll,
             native_cells: module.code(guarded).native.cells(),
             exception: 0,
+            object_types: module.inner.plan().object_types(),
             own_globals: Default::default(),
         },
         module: module.clone(),

@@ -34,6 +34,8 @@ pub mod context {
     pub const NATIVE_CELLS: usize = 88;
     /// The reference to the exception that a call in compiled code has just ended with; 0 after any other end.
     pub const EXCEPTION: usize = 96;
+    /// Array of pointers to the types of objects, by index of the module's types; null for types of functions.
+    pub const OBJECT_TYPES: usize = 104;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
     pub const OWN_GLOBALS: usize = 112;
     /// How many of the module's own globals (counted without imported ones) lie in the context.
@@ -112,6 +114,10 @@ pub mod object_type {
     pub const DEPTH: usize = 4;
     /// Ids of the declared supertypes, the outermost first, then the type's own, each u32; zeros behind.
     pub const DISPLAY: usize = 8;
+    /// 0 for structs, [`KIND_ARRAY`] for arrays, u32.
+    pub const KIND: usize = 264;
+    /// The kind of arrays.
+    pub const KIND_ARRAY: u32 = 1;
     /// Entries of the display: one more than the validator allows supertypes.
     pub const DISPLAY_LEN: usize = 64;
 }

@@ -91,6 +91,8 @@ pub(super) struct Builder<'a> {
     pub(super) fuel: Option<Value>,
     /// The local behind all others that holds what is left of the fuel, if it is counted: a register most of the time.
     pub(super) fuel_local: Option<u32>,
+    /// Static type of the reference that the present operator looks into, where it matters and is known.
+    pub(super) operand: Option<wasmparser::ValType>,
     pub(super) osr: Option<super::osr::Osr>,
     /// Operators of the headers of rotated loops with their offsets, one after the other.
     pub(super) replays: Vec<(Operator<'a>, u32)>,
@@ -143,6 +145,7 @@ impl<'a> Builder<'a> {
             structure_count: 0,
             fuel: None,
             fuel_local,
+            operand: None,
             osr: None,
             replays: Vec::new(),
             next: 0,

@@ -3,6 +3,7 @@
 //! All are `#[repr(C)]` and agree with `wasm::layout`, which is asserted below. They are reached through raw
 //! pointers: everything here lives in boxes owned by a store and keeps its address until the store is dropped.
 
+use super::gc::types::ObjectType;
 use super::memory::LinearMemory;
 use super::table::TableData;
 use crate::error::Error;
@@ -39,6 +40,8 @@ pub(crate) struct VmContext {
     pub(crate) native_cells: *const AtomicPtr<u8>,
     /// The exception that a call in compiled code has just ended with, or 0: only for the code right behind that call.
     pub(crate) exception: u64,
+    /// Types of objects, by index of the module's types.
+    pub(crate) object_types: *const AtomicPtr<ObjectType>,
     /// The first globals of the module's own.
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
 }
@@ -239,6 +242,7 @@ const _: () = {
     assert!(offset_of!(VmContext, interrupt) == layout::context::INTERRUPT);
     assert!(offset_of!(VmContext, native_cells) == layout::context::NATIVE_CELLS);
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
+    assert!(offset_of!(VmContext, object_types) == layout::context::OBJECT_TYPES);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

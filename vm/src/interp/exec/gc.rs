@@ -222,7 +222,8 @@ unsafe fn run_row(op: array::RowOp, ctx: *mut VmContext, fp: *mut Slot, ip: *con
     unsafe {
         let (i, w) = (*ip, *ip.add(1));
         let at = fp.add(i.x as usize);
-        let row = Row { context: ctx, ty: w.h as *const ObjectType, at, end: at.add(usize::from(w.a)), immediate: w.x };
+        let end = at.add(usize::from(w.a));
+        let row = Row { context: ctx, ty: w.h as *const ObjectType, at, end, immediate: w.x, top: end };
         match op(&row) {
             Ok(reference) => reference,
             Err(kind) => (kind as u64) << 1 | 1,

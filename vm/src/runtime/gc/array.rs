@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) end: *mut Slot,
     /// A segment or a number of elements.
     pub(crate) immediate: u32,
+    /// Up to where slots are in use.
+    pub(crate) top: *const Slot,
 }
 
 type Trapping = Result<u64, TrapKind>;
@@ -30,7 +32,7 @@ pub(crate) type RowOp = unsafe fn(&Row) -> Trapping;
 
 impl Row {
     fn live(&self) -> Live<'static> {
-        Live::up_to(self.end)
+        Live::up_to(self.top)
     }
 
     /// An operand that takes one slot, by its position from the end.

@@ -75,6 +75,8 @@ pub(crate) struct ObjectType {
     pub(crate) depth: u32,
     /// By depth: ids of the supertypes, then the type's own.
     pub(crate) display: [u32; object_type::DISPLAY_LEN],
+    /// 0, or `object_type::KIND_ARRAY`.
+    kind: u32,
     pub(crate) shape: Shape,
 }
 
@@ -83,6 +85,7 @@ const _: () = {
     assert!(offset_of!(ObjectType, id) == object_type::ID);
     assert!(offset_of!(ObjectType, depth) == object_type::DEPTH);
     assert!(offset_of!(ObjectType, display) == object_type::DISPLAY);
+    assert!(offset_of!(ObjectType, kind) == object_type::KIND);
 };
 
 impl ObjectType {
@@ -109,7 +112,8 @@ impl ObjectType {
         for (place, id) in display.iter_mut().zip(chain.iter().rev()) {
             *place = id.0;
         }
-        Some(ObjectType { id: id.0, depth: chain.len() as u32 - 1, display, shape })
+        let kind = if matches!(shape, Shape::Array { .. }) { object_type::KIND_ARRAY } else { 0 };
+        Some(ObjectType { id: id.0, depth: chain.len() as u32 - 1, display, kind, shape })
     }
 
     /// Width of the elements.
@@ -132,11 +136,6 @@ fn supertypes(types: &TypeRegistry, id: TypeId) -> Vec<TypeId> {
         chain.push(above);
     }
     chain
-}
-
-/// Depth of a type below its outermost supertype.
-pub(crate) fn depth(types: &TypeRegistry, id: TypeId) -> usize {
-    supertypes(types, id).len() - 1
 }
 
 /// Whether values may refer to what is collected: all references but those to functions.
