@@ -153,6 +153,7 @@ impl StoreOpaque {
                 fuel: 0,
                 native_limit: 0,
                 slot_top: std::ptr::null_mut(),
+                native_live: std::ptr::null(),
                 tail_code: std::ptr::null(),
                 tail_adapter: std::ptr::null(),
                 tail_context: std::ptr::null_mut(),

@@ -55,6 +55,8 @@ pub(crate) struct Lowered {
     /// Whether there is any call, and whether one is of a helper.
     pub(crate) has_calls: bool,
     pub(crate) has_helpers: bool,
+    /// Whether the frame is zeros at first: the collector takes what lies there for references.
+    pub(crate) clears_frame: bool,
 }
 
 /// Lowers a function.
@@ -973,6 +975,7 @@ impl<'a> Lower<'a> {
             consts: self.consts,
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
+            clears_frame: self.has_calls && self.env.facts.has_objects(),
             ..Lowered::default()
         };
         let mut number = vec![NONE; self.f.blocks.len()];

@@ -191,6 +191,9 @@ pub(crate) struct VmStore {
     pub(crate) tail_adapter: *const u8,
     /// The context in which it runs; null when the last nested run did not end so.
     pub(crate) tail_context: *mut VmContext,
+    /// Native stack pointer where compiled code has called a helper that may collect garbage, with the registers that calls keep
+    /// from there on.
+    pub(crate) native_live: *const usize,
     /// Native stack pointer of the innermost transition into compiled code, or 0.
     pub(crate) native_sp: usize,
     /// Not 0 if compiled code finds the base of memory 0 in the GS segment: set wherever compiled code is entered, and again after

@@ -18,13 +18,15 @@ pub(crate) struct Live<'a> {
     pub(crate) top: *const Slot,
     /// References that are nowhere else.
     pub(crate) others: &'a [[Slot; 2]],
+    /// Where on the native stack begins what compiled code has left there; null when that is not known.
+    pub(crate) native: *const usize,
 }
 
 impl Live<'_> {
     /// Slots up to there.
     #[inline(always)]
     pub(crate) fn up_to(top: *const Slot) -> Live<'static> {
-        Live { top, others: &[] }
+        Live { top, others: &[], native: std::ptr::null() }
     }
 }
 
