@@ -38,6 +38,11 @@ impl Plan {
         self.objects.as_ptr()
     }
 
+    /// Whether there are types of objects.
+    pub(crate) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
     fn find(&self, ty: TypeId) -> Option<&(TypeId, [u32; 2], FuncType)> {
         let i = self.types.binary_search_by_key(&ty, |t| t.0).ok()?;
         self.types.get(i)

@@ -36,8 +36,10 @@ pub mod context {
     pub const EXCEPTION: usize = 96;
     /// Array of pointers to the types of objects, by index of the module's types; null for types of functions.
     pub const OBJECT_TYPES: usize = 104;
+    /// Array of where the next objects of each size class go ([`bump`](super::bump)).
+    pub const BUMPS: usize = 112;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
-    pub const OWN_GLOBALS: usize = 112;
+    pub const OWN_GLOBALS: usize = 128;
     /// How many of the module's own globals (counted without imported ones) lie in the context.
     pub const INLINE_GLOBALS: usize = 8;
 }
@@ -104,6 +106,16 @@ pub mod object {
     pub const LEN: usize = 8;
     /// First element of an array.
     pub const ELEMENTS: usize = 16;
+}
+
+/// Where the next objects of a size class go: into the room from the first address to the second, all of it zeros.
+pub mod bump {
+    /// The next object.
+    pub const NEXT: usize = 0;
+    /// The end of the room.
+    pub const END: usize = 8;
+    /// Bytes of the structure.
+    pub const SIZE: usize = 16;
 }
 
 /// Offsets into what an object's type pointer leads to.

@@ -315,7 +315,7 @@ impl Builder<'_> {
     // ---- ways that meet
 
     /// Goes on where these blocks, all dominated by one, meet.
-    fn join(&mut self, dominator: Block, blocks: &[Block]) {
+    pub(super) fn join(&mut self, dominator: Block, blocks: &[Block]) {
         if let [only] = *blocks {
             return self.enter(only);
         }

@@ -7,9 +7,10 @@
 //! parameters for nothing else.
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
-//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `objects`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
+//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
 //! module as a whole.
 
+mod allocate;
 mod builder;
 mod calls;
 mod casts;

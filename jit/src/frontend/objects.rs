@@ -38,7 +38,7 @@ impl Cell {
         }
     }
     /// Base two logarithm of the width.
-    fn width(&self) -> u32 {
+    pub(super) fn width(&self) -> u32 {
         self.storage.bytes().trailing_zeros()
     }
 }
@@ -309,28 +309,6 @@ impl Builder<'_> {
             Op::Iconst | Op::Fconst => i.imm == 0,
             Op::Vconst => self.f.vectors[i.imm as usize] == 0,
             _ => false,
-        }
-    }
-
-    /// A struct of zeros.
-    fn new_struct(&mut self, ty: u32) -> Value {
-        let t = self.object_type(ty);
-        self.helper(Helper::StructNew, &[t])
-    }
-
-    /// An array of zeros.
-    fn new_array(&mut self, ty: u32, len: Value) -> Value {
-        let t = self.object_type(ty);
-        let wide = self.wide(len);
-        let v = self.helper(Helper::ArrayNew, &[t, wide]);
-        self.remember_length(v, len);
-        v
-    }
-
-    fn remember_length(&mut self, array: Value, len: Value) {
-        let at = object::LEN as i64;
-        if let Some(p) = Place::pointer(&self.f, Alias::Fixed, array, at, Type::I32, MemKind::Whole) {
-            self.remember_first(p, len);
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct VmContext {
     pub(crate) exception: u64,
     /// Types of objects, by index of the module's types.
     pub(crate) object_types: *const AtomicPtr<ObjectType>,
+    /// Where the next objects of each size class go; null if the module has no types of objects.
+    pub(crate) bumps: *mut u8,
     /// The first globals of the module's own.
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
 }
@@ -227,6 +229,8 @@ pub(crate) struct VmStore {
     pub(crate) limits: crate::store::StoreLimits,
     /// Objects, once there is one.
     pub(crate) heap: Option<Box<super::gc::heap::Heap>>,
+    /// Where the next ones go, as soon as there is an instance with types of objects.
+    pub(crate) bumps: Option<super::gc::heap::Bumps>,
 }
 
 // What compiled code and interpreter assume, checked where the structures are.
@@ -246,6 +250,7 @@ const _: () = {
     assert!(offset_of!(VmContext, native_cells) == layout::context::NATIVE_CELLS);
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
     assert!(offset_of!(VmContext, object_types) == layout::context::OBJECT_TYPES);
+    assert!(offset_of!(VmContext, bumps) == layout::context::BUMPS);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

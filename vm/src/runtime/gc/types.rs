@@ -4,13 +4,13 @@
 //! asked for and freed with the engine. An object begins with the address of its type, which holds the ids of all its
 //! supertypes: whether an object is of a type is one comparison, however deep the hierarchy.
 
-use super::heap::{class_of, round_up};
+use super::heap::round_up;
 use crate::trap::TrapKind;
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::{PoisonError, RwLock};
 use wasm::layout::object_type;
-use wasm::{CompositeType, FieldType, HeapType, StorageType, StructLayout, TypeId, TypeRegistry, ValType};
+use wasm::{CompositeType, FieldType, HeapType, StorageType, StructLayout, TypeId, TypeRegistry, ValType, size_class};
 
 /// How many bytes of a slot (or two) a field or element takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +102,7 @@ impl ObjectType {
                     fields: places().map(|(f, &offset)| Field { offset, width: Width::of(f.storage) }).collect(),
                     traced: places().filter(|(f, _)| traced(f)).map(|(_, &offset)| offset).collect(),
                     size: size as u32,
-                    class: class_of(size).map(|c| c as u8),
+                    class: size_class(size).map(|c| c as u8),
                 }
             }
             CompositeType::Array(f) => Shape::Array { width: Width::of(f.storage), traced: traced(f) },
