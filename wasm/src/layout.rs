@@ -36,12 +36,12 @@ pub mod context {
     pub const EXCEPTION: usize = 96;
     /// Array of pointers to the types of objects, by index of the module's types; null for types of functions.
     pub const OBJECT_TYPES: usize = 104;
-    /// Array of where the next objects of each size class go ([`bump`](super::bump)).
-    pub const BUMPS: usize = 112;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
-    pub const OWN_GLOBALS: usize = 128;
+    pub const OWN_GLOBALS: usize = 112;
     /// How many of the module's own globals (counted without imported ones) lie in the context.
     pub const INLINE_GLOBALS: usize = 8;
+    /// Array of where the next objects of each size class go ([`bump`](super::bump)).
+    pub const BUMPS: usize = 240;
 }
 
 /// Offsets into the store's runtime state.

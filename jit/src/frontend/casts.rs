@@ -6,7 +6,7 @@
 
 use super::builder::Builder;
 use crate::abi::{Helper, TrapCode};
-use crate::ir::{Alias, Block, IntCc, MemKind, Op, Type, Value};
+use crate::ir::{Alias, Block, Inst, IntCc, MemKind, Op, Type, Value};
 use wasm::layout::{func_ref, object, object_type};
 use wasm::{CompositeType, HeapType, TypeId};
 use wasmparser::Operator;
@@ -310,6 +310,21 @@ impl Builder<'_> {
         self.jump(yes, join, &[one]);
         self.enter(join);
         answer
+    }
+
+    /// A branch has made a comparison with a constant, of which references are: where it fails, nothing that traps when it holds need look
+    /// again, and the other way round.
+    pub(super) fn remember_branch(&mut self, condition: Value, holds: Block, fails: Block) {
+        let i = *self.f.inst(condition);
+        let compares = i.op == Op::Icmp && matches!(IntCc::from_code(i.aux), IntCc::Eq | IntCc::Ne);
+        if !(self.facts.has_objects() && compares && self.f.as_iconst(i.args[1]).is_some()) {
+            return;
+        }
+        let negated = self.pure(Inst { aux: IntCc::from_code(i.aux).negate() as u8, ..i });
+        for (block, never) in [(fails, condition), (holds, negated)] {
+            let key = Inst { args: [never, Value::NONE, Value::NONE], ..Inst::new(Op::TrapIf, Type::Void) };
+            self.loads.remember_pinned(block, &key, condition);
+        }
     }
 
     // ---- ways that meet

@@ -42,10 +42,10 @@ pub(crate) struct VmContext {
     pub(crate) exception: u64,
     /// Types of objects, by index of the module's types.
     pub(crate) object_types: *const AtomicPtr<ObjectType>,
-    /// Where the next objects of each size class go; null if the module has no types of objects.
-    pub(crate) bumps: *mut u8,
     /// The first globals of the module's own.
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
+    /// Where the next objects of each size class go; null if the module has no types of objects.
+    pub(crate) bumps: *mut u8,
 }
 
 /// What a function reference points to.
