@@ -85,17 +85,24 @@ impl Directories {
 
     /// The named kernels in the order of the names, or all when there are none.
     pub(crate) fn select(&self, names: &[String]) -> Result<Vec<Kernel>> {
-        let all = self.all()?;
-        if names.is_empty() {
-            return Ok(all);
-        }
-        let pick = |name: &String| {
-            all.iter().find(|kernel| kernel.name == *name).cloned().ok_or_else(|| Error::UnknownKernel {
-                name: name.clone(),
-                known: all.iter().map(|kernel| kernel.name.as_str()).collect::<Vec<_>>().join(", "),
-            })
+        pick(&self.all()?, names)
+    }
+
+    /// The programs on garbage-collected objects, in alphabetical order.
+    pub(crate) fn gc(&self) -> Result<Vec<Kernel>> {
+        let directory = self.bench.join("gc");
+        let read = |path: &Path| fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source });
+        let checksums = read(&directory.join("checksums.txt"))?;
+        let program = |line: &str| {
+            let name = line.split(' ').next().unwrap_or_default();
+            Kernel {
+                name: name.to_owned(),
+                wasm: directory.join(format!("{name}.wat")),
+                native: None,
+                expected: Some(format!("{line}\n").into_bytes()),
+            }
         };
-        names.iter().map(pick).collect()
+        Ok(checksums.lines().map(program).collect())
     }
 
     /// A kernel by name; whether it exists is not checked.
@@ -152,6 +159,20 @@ impl Directories {
     }
 }
 
+/// The named ones in the order of the names, or all when there are no names.
+pub(crate) fn pick(all: &[Kernel], names: &[String]) -> Result<Vec<Kernel>> {
+    if names.is_empty() {
+        return Ok(all.to_vec());
+    }
+    let find = |name: &String| {
+        all.iter().find(|kernel| kernel.name == *name).cloned().ok_or_else(|| Error::UnknownKernel {
+            name: name.clone(),
+            known: all.iter().map(|kernel| kernel.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
 fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
@@ -175,6 +196,16 @@ mod tests {
             assert_eq!(&fs::read(&kernel.wasm).unwrap()[..4], b"\0asm", "{}", kernel.name);
             assert!(kernel.expected.is_some(), "{} is not in checksums.txt", kernel.name);
         }
+    }
+
+    #[test]
+    fn every_program_on_objects_has_a_checksum() {
+        let directories = directories();
+        let programs = directories.gc().unwrap();
+        let sources = fs::read_dir(directories.bench.join("gc")).unwrap();
+        let is_text = |e: &fs::DirEntry| e.path().extension().is_some_and(|e| e == "wat");
+        assert_eq!(sources.flatten().filter(is_text).count(), programs.len());
+        assert!(programs.iter().all(|p| p.wasm.is_file()));
     }
 
     #[test]

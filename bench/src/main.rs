@@ -48,6 +48,8 @@ struct Arguments {
 enum Command {
     /// Run time of the kernels
     Compare(Compare),
+    /// Run time of programs on garbage-collected objects, by default of this project and wasmtime
+    Gc(Compare),
     /// What a whole process costs: hello world, or a module of your own
     Startup(Startup),
     /// CPU time per request of an HTTP server under load (needs `wrk`)
@@ -58,7 +60,7 @@ enum Command {
     Engines,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Compare {
     /// Kernels, separated by commas [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -127,6 +129,9 @@ enum Scale {
     Large,
 }
 
+/// Engines that have a collector.
+const GC_ENGINES: &[&str] = &["vm-auto", "vm-aot", "wasmtime", "wasmtime-jit"];
+
 const STARTUP_LIMIT: Duration = Duration::from_secs(120);
 const STARTUP_RUNS: u16 = 15;
 
@@ -152,6 +157,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     match &arguments.command {
         Command::Compare(compare) => context.compare(compare, compare.format),
+        Command::Gc(compare) => context.gc(compare),
         Command::Startup(startup) => context.startup(startup),
         Command::Http(options) => context.http(options),
         Command::Markdown(compare) => {
@@ -178,7 +184,20 @@ struct Context {
 
 impl Context {
     fn compare(&self, options: &Compare, format: Format) -> Result<bool> {
-        let mut kernels = self.directories.select(&options.kernels)?;
+        let kernels = self.directories.select(&options.kernels)?;
+        self.compare_all(kernels, options, format)
+    }
+
+    fn gc(&self, options: &Compare) -> Result<bool> {
+        let kernels = kernels::pick(&self.directories.gc()?, &options.kernels)?;
+        let mut options = options.clone();
+        if options.engines.is_empty() {
+            options.engines = GC_ENGINES.iter().map(|&name| name.to_owned()).collect();
+        }
+        self.compare_all(kernels, &options, options.format)
+    }
+
+    fn compare_all(&self, mut kernels: Vec<Kernel>, options: &Compare, format: Format) -> Result<bool> {
         let (columns, found) = self.columns(&options.engines, &mut kernels)?;
         let artifacts = self.directories.artifacts()?;
         let mut rows = Vec::new();

@@ -124,6 +124,11 @@ trap_codes! {
     NullReference,
     NullFunctionReference,
     NullExceptionReference,
+    NullStructureReference,
+    NullArrayReference,
+    NullI31Reference,
+    ArrayOutOfBounds,
+    CastFailure,
     UnsupportedInstruction,
     OutOfFuel,
     /// A poll at a loop or function entry found the interrupt flag set: the runtime looks why, and may let the code go on at
@@ -210,6 +215,24 @@ helpers! {
     ExceptionValue(2) -> Value;
     /// Exception reference, and 1 if a clause hands it out: the exception has been caught, and is over in case of 0.
     ExceptionCaught(2) -> Nothing;
+    /// Type; answers a struct of zeros.
+    StructNew(1) -> Fallible;
+    /// Type, length; answers an array of zeros.
+    ArrayNew(2) -> Fallible;
+    /// Type, length, lower and upper half of the value of all elements.
+    ArrayNewOf(4) -> Fallible;
+    /// Type, data segment, offset there, length.
+    ArrayNewData(4) -> Fallible;
+    /// Type, element segment, offset there, length.
+    ArrayNewElem(4) -> Fallible;
+    /// Array, start, length, lower and upper half of the value.
+    ArrayFill(5) -> Fallible;
+    /// Destination, start there, source, start there, length.
+    ArrayCopy(5) -> Fallible;
+    /// Array, start, offset in the data segment, length, segment.
+    ArrayInitData(5) -> Fallible;
+    /// Array, start, offset in the element segment, length, segment.
+    ArrayInitElem(5) -> Fallible;
     /// For adapters: native cell's address, address of the slots. Calls an own function in the interpreter.
     CallOwn(2) -> Fallible;
     /// For adapters: `VmFuncRef`, address of the slots. Calls a host function or one of another instance.

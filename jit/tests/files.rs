@@ -71,7 +71,7 @@ fn frontend_text(path: &Path, source: &str) -> String {
     let bytes = wat::parse_str(source).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let types = wasm::TypeRegistry::default();
     let module = wasm::parse(&bytes, wasm::default_features(), &types).expect("a module");
-    let facts = ModuleFacts::new(&module, &bytes);
+    let facts = ModuleFacts::new(&module, &bytes, &types);
     let env = ModuleEnv { module: &module, bytes: &bytes, types: &types, facts: &facts };
     let settings = Settings {
         cpu: CpuFeatures::default(),

@@ -36,6 +36,7 @@ fn configurations() -> Vec<(&'static str, Config)> {
                 ..base.clone()
             },
         ),
+        ("gc_stress_jit", Config { gc_stress: 1, tier: Tier::Jit, ..base.clone() }),
         ("interp_fuel", Config { fuel: true, ..base.clone() }),
         ("jit", Config { tier: Tier::Jit, ..base.clone() }),
         ("cached", Config { tier: Tier::Jit, cache: Some(Cache::at(cache_directory())), ..base.clone() }),

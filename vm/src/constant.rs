@@ -96,7 +96,7 @@ fn binary(op: ConstOp, a: Slot, b: Slot) -> Slot {
 /// # Safety
 /// As [`evaluate`].
 unsafe fn make(d: *mut InstanceData, op: ConstOp, ty: TypeId, stack: &Stack) -> Result<(u64, usize)> {
-    let live = Live { top: ptr::null(), others: &stack.0 };
+    let live = Live { top: ptr::null(), others: &stack.0, native: ptr::null() };
     // SAFETY: the caller's contract; validation has seen to it that operands are of the types of fields or elements.
     unsafe {
         let vm: *mut VmStore = (*d).context.store;

@@ -358,6 +358,8 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
             interrupt: AtomicU64::new(0),
             native_cells: module.code(guarded).native.cells(),
             exception: 0,
+            object_types: module.inner.plan().object_types(),
+            bumps: if module.inner.plan().has_objects() { store.bumps() } else { std::ptr::null_mut() },
             own_globals: Default::default(),
         },
         module: module.clone(),

@@ -1,19 +1,22 @@
 //! What all instances of a module have in common, found out once.
 //!
-//! In: a module. Out: the shapes of its functions, and the image of its memory from the second instance on: a program that
+//! In: a module. Out: the shapes of its functions, its types of objects, and the image of its memory from the second instance on: a program that
 //! makes a single instance does not pay for one.
 
 use crate::engine::Engine;
 use crate::module::ModuleInner;
+use crate::runtime::gc::types::ObjectType;
 use crate::runtime::image::MemoryImage;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wasm::{CompositeType, FuncType, TypeId};
 
 /// The plan of a module's instances.
 pub(crate) struct Plan {
     /// The module's function types by id: slots of parameters and of results, and the type.
     types: Box<[(TypeId, [u32; 2], FuncType)]>,
+    /// The module's types of objects by their indices, null for those of functions; empty if there are none but those.
+    objects: Box<[AtomicPtr<ObjectType>]>,
     /// Whether there has been an instance.
     instantiated: AtomicBool,
 }
@@ -27,7 +30,17 @@ impl Plan {
         let mut types: Vec<_> = raw.types.iter().filter_map(func).collect();
         types.sort_by_key(|t| t.0);
         types.dedup_by_key(|t| t.0);
-        Plan { types: types.into(), instantiated: AtomicBool::new(false) }
+        Plan { types: types.into(), objects: object_types(engine, raw), instantiated: AtomicBool::new(false) }
+    }
+
+    /// What `VmContext::object_types` points to.
+    pub(crate) fn object_types(&self) -> *const AtomicPtr<ObjectType> {
+        self.objects.as_ptr()
+    }
+
+    /// Whether there are types of objects.
+    pub(crate) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
     }
 
     fn find(&self, ty: TypeId) -> Option<&(TypeId, [u32; 2], FuncType)> {
@@ -45,6 +58,15 @@ impl Plan {
     pub(crate) fn func_type(&self, ty: TypeId) -> Option<&FuncType> {
         self.find(ty).map(|t| &t.2)
     }
+}
+
+/// The module's types as running code knows them.
+fn object_types(engine: &Engine, raw: &wasm::Module) -> Box<[AtomicPtr<ObjectType>]> {
+    let pointers = raw.types.iter().map(|&id| engine.object_type(id));
+    if pointers.clone().all(|p| p.is_none()) {
+        return Box::default();
+    }
+    pointers.map(|p| AtomicPtr::new(p.map_or(std::ptr::null_mut(), |p| p.as_ptr()))).collect()
 }
 
 impl ModuleInner {

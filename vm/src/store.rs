@@ -145,6 +145,11 @@ pub(crate) struct StoreOpaque {
 }
 
 impl StoreOpaque {
+    /// The table of where the next objects go, made when it is first asked for.
+    pub(crate) fn bumps(&mut self) -> *mut u8 {
+        self.vm.bumps.get_or_insert_with(crate::runtime::gc::heap::Bumps::new).address()
+    }
+
     fn new(engine: &Engine) -> StoreOpaque {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         StoreOpaque {
@@ -153,6 +158,7 @@ impl StoreOpaque {
                 fuel: 0,
                 native_limit: 0,
                 slot_top: std::ptr::null_mut(),
+                native_live: std::ptr::null(),
                 tail_code: std::ptr::null(),
                 tail_adapter: std::ptr::null(),
                 tail_context: std::ptr::null_mut(),
@@ -176,6 +182,7 @@ impl StoreOpaque {
                 guarded: SmallVec::new(),
                 limits: StoreLimits::default(),
                 heap: None,
+                bumps: None,
             },
             id: StoreId(NEXT.fetch_add(1, Ordering::Relaxed)),
             engine: engine.clone(),

@@ -34,10 +34,14 @@ pub mod context {
     pub const NATIVE_CELLS: usize = 88;
     /// The reference to the exception that a call in compiled code has just ended with; 0 after any other end.
     pub const EXCEPTION: usize = 96;
+    /// Array of pointers to the types of objects, by index of the module's types; null for types of functions.
+    pub const OBJECT_TYPES: usize = 104;
     /// The first [`INLINE_GLOBALS`] of the module's own globals themselves, 16 bytes each.
     pub const OWN_GLOBALS: usize = 112;
     /// How many of the module's own globals (counted without imported ones) lie in the context.
     pub const INLINE_GLOBALS: usize = 8;
+    /// Array of where the next objects of each size class go ([`bump`](super::bump)).
+    pub const BUMPS: usize = 240;
 }
 
 /// Offsets into the store's runtime state.
@@ -104,6 +108,16 @@ pub mod object {
     pub const ELEMENTS: usize = 16;
 }
 
+/// Where the next objects of a size class go: into the room from the first address to the second, all of it zeros.
+pub mod bump {
+    /// The next object.
+    pub const NEXT: usize = 0;
+    /// The end of the room.
+    pub const END: usize = 8;
+    /// Bytes of the structure.
+    pub const SIZE: usize = 16;
+}
+
 /// Offsets into what an object's type pointer leads to.
 pub mod object_type {
     /// Canonical id, u32.
@@ -112,6 +126,10 @@ pub mod object_type {
     pub const DEPTH: usize = 4;
     /// Ids of the declared supertypes, the outermost first, then the type's own, each u32; zeros behind.
     pub const DISPLAY: usize = 8;
+    /// 0 for structs, [`KIND_ARRAY`] for arrays, u32.
+    pub const KIND: usize = 264;
+    /// The kind of arrays.
+    pub const KIND_ARRAY: u32 = 1;
     /// Entries of the display: one more than the validator allows supertypes.
     pub const DISPLAY_LEN: usize = 64;
 }

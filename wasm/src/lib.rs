@@ -26,7 +26,7 @@ pub use module::{
     Module, Table,
 };
 pub use names::Names;
-pub use object::StructLayout;
+pub use object::{EXACT_CLASSES, GRANULE, LARGEST_IN_CLASS, SIZE_CLASSES, StructLayout, class_bytes, size_class};
 pub use parse::{default_features, parse, validate_body};
 pub use registry::TypeRegistry;
 pub use types::{

@@ -134,6 +134,15 @@ impl TypeRegistry {
         }
     }
 
+    /// How many declared supertypes a type has, one above the other.
+    pub fn depth(&self, id: TypeId) -> u32 {
+        let (mut depth, mut at) = (0, id);
+        while let Some(HeapType::Concrete(above)) = self.get(at).supertype {
+            (depth, at) = (depth + 1, above);
+        }
+        depth
+    }
+
     /// Whether `sub` is `sup` or declared (through any number of steps) a subtype of it.
     pub fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
         let t = self.read();

@@ -89,6 +89,8 @@ pub(super) struct Builder<'a> {
     pub(super) structure_count: u32,
     /// The instruction that charges the present segment.
     pub(super) fuel: Option<Value>,
+    /// Static type of the reference that the present operator looks into, where it matters and is known.
+    pub(super) operand: Option<wasmparser::ValType>,
     pub(super) osr: Option<super::osr::Osr>,
     /// Operators of the headers of rotated loops with their offsets, one after the other.
     pub(super) replays: Vec<(Operator<'a>, u32)>,
@@ -138,6 +140,7 @@ impl<'a> Builder<'a> {
             loop_count: 0,
             structure_count: 0,
             fuel: None,
+            operand: None,
             osr: None,
             replays: Vec::new(),
             next: 0,

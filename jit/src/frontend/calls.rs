@@ -81,8 +81,7 @@ impl Builder<'_> {
 
     pub(super) fn call_ref(&mut self, type_index: u32, tail: bool) {
         let f = self.pop();
-        let is_null = self.icmp_const(IntCc::Eq, f, 0);
-        self.trap_if(is_null, TrapCode::NullFunctionReference);
+        self.check_null(f, TrapCode::NullFunctionReference);
         self.call_with(Callee::Any(f), self.module.types[type_index as usize], tail);
     }
 
@@ -260,8 +259,7 @@ impl Builder<'_> {
 
     pub(super) fn ref_as_non_null(&mut self) {
         let v = self.pop();
-        let is_null = self.icmp_const(IntCc::Eq, v, 0);
-        self.trap_if(is_null, TrapCode::NullReference);
+        self.check_null(v, TrapCode::NullReference);
         self.stack.push(v);
     }
 

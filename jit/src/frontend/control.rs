@@ -177,6 +177,7 @@ impl Builder<'_> {
             args: [bare, Value::NONE, Value::NONE],
             ..Inst::new(Op::BrIf, Type::Void)
         });
+        self.remember_branch(bare, first, second);
         Some((yes, no))
     }
 

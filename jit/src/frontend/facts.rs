@@ -1,21 +1,22 @@
 //! What holds for a module as a whole.
 //!
-//! In: the module. Out: which tables only ever hold references to the module's own functions. One look at all bodies, so
+//! In: the module. Out: which tables only ever hold references to the module's own functions, and whether there are types of objects. One look at all bodies, so
 //! it is made once per module, and only when it is of use: when a table might be closed.
 
 use serde::{Deserialize, Serialize};
-use wasm::{ConstExpr, ConstOp, ElemItems, ElemMode, ExternKind, Module};
+use wasm::{CompositeType, ConstExpr, ConstOp, ElemItems, ElemMode, ExternKind, Module, TypeId, TypeRegistry};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
 /// Facts about a module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModuleFacts {
     closed: Vec<bool>,
+    objects: bool,
 }
 
 impl ModuleFacts {
-    /// Facts about a module, given its bytes.
-    pub fn new(module: &Module, bytes: &[u8]) -> ModuleFacts {
+    /// Facts about a module, given its bytes and the engine's types.
+    pub fn new(module: &Module, bytes: &[u8], types: &TypeRegistry) -> ModuleFacts {
         let mut closed: Vec<bool> = (0..module.tables.len() as u32).map(|t| may_be_closed(module, t)).collect();
         if closed.contains(&true) {
             for body in &module.bodies {
@@ -25,7 +26,13 @@ impl ModuleFacts {
                 }
             }
         }
-        ModuleFacts { closed }
+        let is_object = |&id: &TypeId| !matches!(types.get(id).composite, CompositeType::Func(_));
+        ModuleFacts { closed, objects: module.types.iter().any(is_object) }
+    }
+
+    /// Whether the module declares types of objects: its functions then may hold references to garbage-collected objects.
+    pub fn has_objects(&self) -> bool {
+        self.objects
     }
 
     /// Whether all references in a table are null or to functions of the same instance.

@@ -8,10 +8,13 @@ use super::builder::{Builder, Dominators};
 use super::prescan::class;
 use crate::ir::{Alias, Block, Func, Inst, MemKind, Op, Type, Value};
 
-const CLASSES: usize = 5;
+const CLASSES: usize = 8;
 const PINNED: usize = 256;
 /// Entries remembered of each class.
-const ENTRIES: [usize; CLASSES] = [16, 12, 4, 6, 6];
+const ENTRIES: [usize; CLASSES] = [16, 12, 4, 6, 6, 16, 8, 24];
+/// Classes with rules of their own for what cannot overlap.
+const FIELD: usize = 5;
+const ELEMENT: usize = 6;
 
 /// A version per class.
 pub(super) type State = [u32; CLASSES];
@@ -24,6 +27,8 @@ const MIXED: u32 = u32::MAX;
 pub(super) struct Place {
     class: usize,
     base: Value,
+    /// What is added to the base, of elements whose index is not a constant.
+    index: Value,
     offset: i64,
     root: Value,
     relative: i64,
@@ -75,6 +80,10 @@ fn class_of(alias: Alias) -> Option<usize> {
         Alias::Table => Some(2),
         Alias::MemoryDesc => Some(3),
         Alias::TableDesc => Some(4),
+        Alias::Field => Some(FIELD),
+        Alias::Element => Some(ELEMENT),
+        // Nothing writes to these.
+        Alias::Fixed => Some(7),
         Alias::Other => None,
     }
 }
@@ -96,20 +105,35 @@ impl Place {
             (_, Some((root, c))) => (root, c + offset),
             _ => (index, offset),
         };
-        Place { class: 0, base: index, offset, root, relative, narrow: true, ty, kind }
+        Place { class: 0, base: index, index: Value::NONE, offset, root, relative, narrow: true, ty, kind }
     }
     /// At a pointer.
     pub(super) fn pointer(f: &Func, alias: Alias, base: Value, offset: i64, ty: Type, kind: MemKind) -> Option<Place> {
         let class = class_of(alias)?;
         let (root, c) = is_const_add(f, base).unwrap_or((base, 0));
         let relative = c.wrapping_add(offset);
-        Some(Place { class, base, offset, root, relative, narrow: false, ty, kind })
+        Some(Place { class, base, index: Value::NONE, offset, root, relative, narrow: false, ty, kind })
+    }
+    /// The same at an index times the width.
+    pub(super) fn at(self, index: Value) -> Place {
+        Place { index, ..self }
+    }
+    /// What tells types of fields apart.
+    fn layout(&self) -> (bool, bool, u32) {
+        (self.ty.is_int(), self.ty == Type::V128, self.kind.bytes(self.ty))
     }
     fn bytes(&self) -> i64 {
         i64::from(self.kind.bytes(self.ty))
     }
     /// Whether two places have no byte in common for sure.
     fn apart(&self, f: &Func, o: &Place) -> bool {
+        match self.class {
+            // Objects do not overlap, and what lies at the same place in two has the same type if it can be the same object.
+            FIELD => return self.offset != o.offset || self.layout() != o.layout(),
+            ELEMENT if self.layout() != o.layout() => return true,
+            ELEMENT if self.index != o.index => return false,
+            _ => {}
+        }
         if self.root != o.root {
             // The context's own globals and those behind pointers; and different pointers that never change.
             return self.class == 1 && (f.inst(self.root).op == Op::Ctx) != (f.inst(o.root).op == Op::Ctx);
@@ -219,6 +243,7 @@ impl Builder<'_> {
         let list = &self.loads.entries[place.class];
         let same = |e: &&Entry| {
             e.place.base == place.base
+                && e.place.index == place.index
                 && e.place.offset == place.offset
                 && e.place.narrow == place.narrow
                 && self.loads.good(&self.dom, e)
@@ -279,6 +304,10 @@ impl Builder<'_> {
 
     /// Remembers what a load from a place gave.
     pub(super) fn remember_load(&mut self, place: Place, v: Value) {
+        self.loads.remember(self.block, place, v);
+    }
+    /// Remembers what has been written to a place that nothing known can overlap: in a new object.
+    pub(super) fn remember_first(&mut self, place: Place, v: Value) {
         self.loads.remember(self.block, place, v);
     }
     /// Accounts for a store.

@@ -217,7 +217,7 @@ impl Builder<'_> {
     }
 
     /// A value with the same low bits, without what only concerns the others.
-    fn low_part(&mut self, v: Value, kind: MemKind) -> Value {
+    pub(super) fn low_part(&mut self, v: Value, kind: MemKind) -> Value {
         let bits = 8 * kind.bytes(self.f.ty(v));
         let mut v = v;
         loop {

@@ -7,16 +7,19 @@
 //! parameters for nothing else.
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
-//! loop, `operators` the rest with `memory`, `calls`, `exceptions` and `vector`; `loads` is what is known of memory, `facts` of the
+//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
 //! module as a whole.
 
+mod allocate;
 mod builder;
 mod calls;
+mod casts;
 mod control;
 mod exceptions;
 mod facts;
 mod loads;
 mod memory;
+mod objects;
 mod operators;
 mod osr;
 mod prescan;
@@ -98,6 +101,8 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
                 }
             }
         }
+        let depth = objects::reference_depth(&op).filter(|_| b.reachable);
+        b.operand = depth.and_then(|d| validator.get_operand_type(d)).flatten();
         validator.op(offset, &op).map_err(|e| invalid(&e))?;
         b.operator(&op, height, &operands);
         if let Some(what) = b.unsupported {

@@ -107,6 +107,12 @@ impl<'a> Builder<'a> {
             Operator::BrTable { targets } => self.br_table(targets),
             Operator::BrOnNull { relative_depth } => self.br_on_null(*relative_depth, true),
             Operator::BrOnNonNull { relative_depth } => self.br_on_null(*relative_depth, false),
+            Operator::BrOnCast { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(*relative_depth, *to_ref_type, true);
+            }
+            Operator::BrOnCastFail { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(*relative_depth, *to_ref_type, false);
+            }
             Operator::Return => self.return_(),
             Operator::Call { function_index } => self.call(*function_index, false),
             Operator::CallIndirect { type_index, table_index } => {
@@ -136,8 +142,12 @@ impl<'a> Builder<'a> {
             self.load(&memarg, ty, kind);
         } else if let Some((kind, memarg)) = tables::store(op) {
             self.store(&memarg, kind);
-        } else if !self.bulk_operator(op) && !self.vector_operator(op) && !self.atomic_operator(op) {
-            self.unsupported = Some("garbage collection");
+        } else if !self.bulk_operator(op)
+            && !self.object_operator(op)
+            && !self.vector_operator(op)
+            && !self.atomic_operator(op)
+        {
+            self.unsupported = Some("an operator");
         }
     }
 

@@ -93,7 +93,9 @@ impl Builder<'_> {
             Operator::Br { relative_depth }
             | Operator::BrIf { relative_depth }
             | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth } => note(*relative_depth),
+            | Operator::BrOnNonNull { relative_depth }
+            | Operator::BrOnCast { relative_depth, .. }
+            | Operator::BrOnCastFail { relative_depth, .. } => note(*relative_depth),
             Operator::BrTable { targets } => {
                 targets.targets().map_while(Result::ok).for_each(&mut note);
                 note(targets.default());

@@ -19,7 +19,10 @@ pub(super) mod class {
     pub(crate) const TABLE: u8 = 4;
     pub(crate) const MEMORY_DESC: u8 = 8;
     pub(crate) const TABLE_DESC: u8 = 16;
-    pub(crate) const ALL: u8 = 31;
+    /// Fields of structs and elements of arrays that can be written.
+    pub(crate) const FIELD: u8 = 32;
+    pub(crate) const ELEMENT: u8 = 64;
+    pub(crate) const ALL: u8 = 127;
 }
 
 /// What happens in a loop, its inner loops included.
@@ -155,7 +158,9 @@ impl Scanner {
             Operator::Br { relative_depth }
             | Operator::BrIf { relative_depth }
             | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth } => self.branch(*relative_depth, at),
+            | Operator::BrOnNonNull { relative_depth }
+            | Operator::BrOnCast { relative_depth, .. }
+            | Operator::BrOnCastFail { relative_depth, .. } => self.branch(*relative_depth, at),
             Operator::BrTable { targets } => {
                 targets.targets().map_while(Result::ok).for_each(|d| self.branch(d, at));
                 self.branch(targets.default(), at);
@@ -393,6 +398,12 @@ pub(super) fn effects(op: &Operator<'_>) -> (u8, u8) {
         O::TableGrow { .. } => (TABLE | TABLE_DESC, 0),
         O::TableGet { .. } | O::TableSize { .. } => (0, TABLE | TABLE_DESC),
         O::GlobalSet { .. } => (GLOBAL, 0),
+        O::StructSet { .. } => (FIELD, 0),
+        O::ArraySet { .. }
+        | O::ArrayFill { .. }
+        | O::ArrayCopy { .. }
+        | O::ArrayInitData { .. }
+        | O::ArrayInitElem { .. } => (ELEMENT, 0),
         O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => (ALL, TABLE_DESC),
         op if is_atomic(op) => (MEMORY, MEMORY_DESC),
         _ => (0, 0),

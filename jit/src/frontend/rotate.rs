@@ -129,6 +129,7 @@ impl Builder<'_> {
         for i in r.first..r.first + r.count {
             let (op, at) = self.replays[i as usize].clone();
             self.pos = at;
+            self.operand = None;
             self.charge();
             self.plain_operator(&op);
         }

@@ -176,6 +176,12 @@ codes! {
         Table "table",
         /// Linear memories other than guarded memory 0.
         Memory "memory",
+        /// Fields of structs that can be written.
+        Field "field",
+        /// Elements of arrays that can be written.
+        Element "element",
+        /// What never changes in an object once it is made: its type, the length of an array, fields and elements that cannot be written.
+        Fixed "fixed",
         /// The argument area, frames of the interpreter: whatever is not of interest to load elimination.
         Other "other",
     }

@@ -168,6 +168,11 @@ ops! {
     PLoad "pload" Fixed(1) Read;
     /// Pointer, value; otherwise as `pload`.
     PStore "pstore" Fixed(2) Write;
+    /// An element of an array: object, i64 index. At object + index * width + `imm`, the width being at most 8; otherwise as `pload`. The object
+    /// stays an operand, so that no pointer into it is all that is left of it where garbage may be collected.
+    ELoad "eload" Fixed(2) Read;
+    /// Object, value, i64 index; otherwise as `eload`.
+    EStore "estore" Fixed(3) Write;
     /// As `pload` of what never changes while the function runs and is valid at any time.
     CLoad "cload" Fixed(1) Pure;
     /// An i32 at pointer + `imm`, where the pointer may be null: traps then with code `aux`. Never changes.

@@ -55,7 +55,7 @@ pub(super) enum Imm {
 }
 
 /// All trap codes, by number.
-pub(super) const TRAPS: [TrapCode; 18] = {
+pub(super) const TRAPS: [TrapCode; 23] = {
     use TrapCode::*;
     [
         Unreachable,
@@ -72,6 +72,11 @@ pub(super) const TRAPS: [TrapCode; 18] = {
         NullReference,
         NullFunctionReference,
         NullExceptionReference,
+        NullStructureReference,
+        NullArrayReference,
+        NullI31Reference,
+        ArrayOutOfBounds,
+        CastFailure,
         UnsupportedInstruction,
         OutOfFuel,
         Interrupted,
@@ -97,7 +102,7 @@ pub(super) fn fields(op: Op) -> (Aux, Idx, Imm) {
         O::Load | O::Store | O::CLoad | O::AtomicLoad | O::AtomicStore | O::AtomicCas => {
             (Aux::Kind, Idx::None, Imm::Number)
         }
-        O::PLoad | O::PStore => (Aux::Kind, Idx::Alias, Imm::Number),
+        O::PLoad | O::PStore | O::ELoad | O::EStore => (Aux::Kind, Idx::Alias, Imm::Number),
         O::FLoad => (Aux::Trap, Idx::None, Imm::Number),
         O::AtomicRmw => (Aux::Kind, Idx::Rmw, Imm::Number),
         O::TrapIf | O::Trap => (Aux::Trap, Idx::None, Imm::None),

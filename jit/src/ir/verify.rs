@@ -240,6 +240,8 @@ impl Verifier<'_> {
         match i.op {
             O::Load => kind(i.ty).and_then(|()| self.expect(i, i.ty, &[i32])),
             O::PLoad | O::CLoad | O::AtomicLoad => kind(i.ty).and_then(|()| self.expect(i, i.ty, &[i64])),
+            O::ELoad => kind(i.ty).and_then(|()| self.expect(i, i.ty, &[i64, i64])),
+            O::EStore => kind(ty(1)).and_then(|()| self.expect(i, Type::Void, &[i64, ty(1), i64])),
             O::FLoad => self.expect(i, i32, &[i64]),
             O::Store => kind(ty(1)).and_then(|()| self.expect(i, Type::Void, &[i32])),
             O::PStore | O::AtomicStore => kind(ty(1)).and_then(|()| self.expect(i, Type::Void, &[i64])),

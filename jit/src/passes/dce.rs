@@ -39,7 +39,7 @@ fn is_root(f: &Func, v: Value) -> bool {
         Effect::Pure => false,
         // Results of calls stay beside their calls.
         Effect::Pinned | Effect::Trap | Effect::Write | Effect::Call | Effect::Terminator => true,
-        Effect::Read => i.op != Op::PLoad,
+        Effect::Read => i.op == Op::Load,
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) struct Emitter<'a> {
     pub(super) block: usize,
 }
 
+/// Bytes of a frame that is cleared without a loop.
+const MAX_UNROLLED_CLEAR: i32 = 128;
+
 /// Emits a function.
 pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
     let resolved = resolve_empty(l, out);
@@ -205,7 +208,9 @@ impl Emitter<'_> {
                 self.code.prologue.push((self.asm.at(), depth));
             }
         }
-        if locals == 8 {
+        if locals == 8 && self.l.clears_frame {
+            dynasm!(self.asm.code ; .arch x64 ; push 0);
+        } else if locals == 8 {
             dynasm!(self.asm.code ; .arch x64 ; push rax);
         } else if locals > 0 {
             self.rsp(5, locals);
@@ -219,6 +224,31 @@ impl Emitter<'_> {
             let limit = based(gpr::RAX, store::NATIVE_LIMIT as i32);
             self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::RSP, limit, false, 0);
             self.jcc(cc::B, trap);
+        }
+        if self.l.clears_frame && locals > 8 {
+            self.clear_frame();
+        }
+    }
+
+    /// Zeros the frame, in which references of earlier calls may lie that would keep their objects alive for as long as nothing is
+    /// written over them.
+    fn clear_frame(&mut self) {
+        let (n, disp) = (self.locals as i32, |at: i32| based(gpr::RSP, at));
+        if n > MAX_UNROLLED_CLEAR {
+            let again = self.label();
+            dynasm!(self.asm.code ; .arch x64 ; mov eax, n);
+            self.bind(again);
+            dynasm!(self.asm.code ; .arch x64 ; mov QWORD [rsp + rax - 8], 0 ; sub eax, 8);
+            return self.jcc(cc::NE, again);
+        }
+        if n >= 16 {
+            self.asm.legacy(enc::XORPS, SCRATCH, Rm::Reg(SCRATCH), false, 0);
+        }
+        for at in (0..n & !15).step_by(16) {
+            self.asm.legacy(enc::MOVUPS_STORE, SCRATCH, disp(at), false, 0);
+        }
+        if n & 8 != 0 {
+            dynasm!(self.asm.code ; .arch x64 ; mov QWORD [rsp + n - 8], 0);
         }
     }
 

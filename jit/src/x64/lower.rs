@@ -55,6 +55,8 @@ pub(crate) struct Lowered {
     /// Whether there is any call, and whether one is of a helper.
     pub(crate) has_calls: bool,
     pub(crate) has_helpers: bool,
+    /// Whether the frame is zeros at first: the collector takes what lies there for references.
+    pub(crate) clears_frame: bool,
 }
 
 /// Lowers a function.
@@ -185,7 +187,7 @@ impl<'a> Lower<'a> {
                 continue;
             }
             // A load that its only use has taken in.
-            if i.op.effect() == Effect::Read && self.vreg_of[v.index()] == NONE && (self.folded(v) || i.op == Op::PLoad)
+            if i.op.effect() == Effect::Read && self.vreg_of[v.index()] == NONE && (self.folded(v) || i.op != Op::Load)
             {
                 continue;
             }
@@ -361,7 +363,7 @@ impl<'a> Lower<'a> {
     pub(super) fn can_fold(&self, v: Value) -> bool {
         let i = self.f.inst(v);
         let pure = i.op == Op::CLoad;
-        (matches!(i.op, Op::Load | Op::PLoad) && self.color[v.index()] == self.now || pure)
+        (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
             && self.s.uses[v.index()] == 1
             && self.s.block_of[v.index()] == self.block.0
             && !self.is_wanted(v)
@@ -377,7 +379,7 @@ impl<'a> Lower<'a> {
     pub(super) fn rm(&mut self, v: Value) -> RmOp {
         let i = *self.f.inst(v);
         if MemKind::from_code(i.aux) == MemKind::Whole
-            && matches!(i.op, Op::Load | Op::PLoad | Op::CLoad)
+            && (i.op.effect() == Effect::Read || i.op == Op::CLoad)
             && self.can_fold(v)
         {
             return RmOp::Mem(self.fold(v));
@@ -463,8 +465,8 @@ impl<'a> Lower<'a> {
             Op::Trap => self.emit(MInst { trap: i.aux + 1, ..MInst::new(MOp::Ud2) }, &[]),
             Op::Poll => self.emit(MInst::new(MOp::Poll), &[]),
             Op::Fuel => self.emit(MInst::new(MOp::Fuel).imm(i.imm), &[]),
-            Op::Load | Op::PLoad | Op::CLoad | Op::FLoad => self.load(v),
-            Op::Store | Op::PStore => self.store(v),
+            Op::Load | Op::PLoad | Op::ELoad | Op::CLoad | Op::FLoad => self.load(v),
+            Op::Store | Op::PStore | Op::EStore => self.store(v),
             Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas | Op::Fence => self.atomic(v),
             Op::Call | Op::CallNear | Op::CallFar | Op::CallAny | Op::Helper => self.call(v),
             Op::Return => self.return_(v),
@@ -753,7 +755,7 @@ impl<'a> Lower<'a> {
         let a = self.f.inst(v).args[0];
         let d = self.def(v);
         let kind = MemKind::from_code(self.f.inst(a).aux);
-        let loads = matches!(self.f.inst(a).op, Op::Load | Op::PLoad) && (kind == signed || kind == unsigned);
+        let loads = self.f.inst(a).op.effect() == Effect::Read && (kind == signed || kind == unsigned);
         let rm = if loads && self.can_fold(a) { RmOp::Mem(self.fold(a)) } else { RmOp::Reg(self.reg_low(a)) };
         self.emit_rm(MInst::new(MOp::MovRm).enc(e).size(size), &[def(d)], rm);
     }
@@ -771,7 +773,7 @@ impl<'a> Lower<'a> {
                 self.test(i.args[0], i.args[1]);
                 cc::NE
             }
-            Op::Load | Op::PLoad if self.can_fold(v) && self.compares_in_memory(v) => {
+            Op::Load | Op::PLoad | Op::ELoad if self.can_fold(v) && self.compares_in_memory(v) => {
                 let size = MemKind::from_code(i.aux).bytes(i.ty) as u8;
                 let addr = self.fold(v);
                 self.emit_rm(MInst::new(MOp::CmpImm).size(size).imm(0), &[], RmOp::Mem(addr));
@@ -856,7 +858,7 @@ impl<'a> Lower<'a> {
     /// so unsigned conditions serve for signed ones.
     fn is_narrow_load(&self, v: Value, imm: i64) -> bool {
         let i = self.f.inst(v);
-        matches!(i.op, Op::Load | Op::PLoad)
+        i.op.effect() == Effect::Read
             && MemKind::from_code(i.aux) == MemKind::U8
             && (0..256).contains(&imm)
             && self.can_fold(v)
@@ -967,6 +969,7 @@ impl<'a> Lower<'a> {
             consts: self.consts,
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
+            clears_frame: self.has_calls && self.env.facts.has_objects(),
             ..Lowered::default()
         };
         let mut number = vec![NONE; self.f.blocks.len()];

@@ -50,12 +50,27 @@ impl Lower<'_> {
             a.pos = i.pos;
             return a;
         }
+        if matches!(i.op, Op::ELoad | Op::EStore) {
+            return self.element(v, extra);
+        }
         let mut a = self.pointer(i.args[0], i.imm + extra);
         if i.op == Op::FLoad {
             a.trap = i.aux + 1;
             a.pos = i.pos;
         }
         a
+    }
+
+    /// The address of an element.
+    fn element(&mut self, v: Value, extra: i64) -> Addr {
+        let i = *self.f.inst(v);
+        let (ty, index) = match i.op {
+            Op::ELoad => (i.ty, i.args[1]),
+            _ => (self.f.ty(i.args[1]), i.args[2]),
+        };
+        let scale = MemKind::from_code(i.aux).bytes(ty).min(8) as u8;
+        let (object, index) = (self.reg(i.args[0]), self.reg(index));
+        Addr { index: Some(index), scale, ..Addr::base(object, (i.imm + extra) as i32) }
     }
 
     /// A pointer plus a displacement; the base of memory 0 is the segment's if it is in one.
@@ -329,9 +344,14 @@ impl Lower<'_> {
         }
         let same = |l: Value| {
             let li = self.f.inst(l);
-            let load = if i.op == Op::Store { Op::Load } else { Op::PLoad };
+            let (load, index) = match i.op {
+                Op::Store => (Op::Load, Value::NONE),
+                Op::EStore => (Op::ELoad, i.args[2]),
+                _ => (Op::PLoad, Value::NONE),
+            };
             li.op == load
                 && li.args[0] == i.args[0]
+                && li.args[1] == index
                 && li.imm == i.imm
                 && li.idx == i.idx
                 && MemKind::from_code(li.aux) == MemKind::Whole

@@ -4,6 +4,7 @@
 //! interpreter's handlers do, by the same operations of `runtime`. The upper half of a 32-bit argument means nothing.
 
 use super::call::{call_own, call_reference};
+use super::objects;
 use crate::instance::InstanceData;
 use crate::runtime::bulk;
 use crate::runtime::context::{Unwind, VmContext};
@@ -71,12 +72,21 @@ const fn address(helper: Helper) -> *const () {
         Helper::ExceptionIs => exception_is as *const (),
         Helper::ExceptionValue => exception_value as *const (),
         Helper::ExceptionCaught => exception_caught as *const (),
+        Helper::StructNew => objects::struct_new as *const (),
+        Helper::ArrayNew => objects::array_new as *const (),
+        Helper::ArrayNewOf => objects::array_new_of as *const (),
+        Helper::ArrayNewData => objects::array_new_data as *const (),
+        Helper::ArrayNewElem => objects::array_new_elem as *const (),
+        Helper::ArrayFill => objects::array_fill as *const (),
+        Helper::ArrayCopy => objects::array_copy as *const (),
+        Helper::ArrayInitData => objects::array_init_data as *const (),
+        Helper::ArrayInitElem => objects::array_init_elem as *const (),
         Helper::CallOwn => call_own as *const (),
         Helper::CallReference => call_reference as *const (),
     }
 }
 
-type Ctx = *mut VmContext;
+pub(super) type Ctx = *mut VmContext;
 
 /// The running instance.
 ///
@@ -111,7 +121,7 @@ fn grow_failed(is64: bool) -> u64 {
     index(is64, u64::MAX)
 }
 
-fn done(value: u64) -> Answer {
+pub(super) fn done(value: u64) -> Answer {
     Answer { value, status: 0 }
 }
 
@@ -119,7 +129,7 @@ fn done(value: u64) -> Answer {
 ///
 /// # Safety
 /// As [`instance`].
-unsafe fn fail(ctx: Ctx, why: Unwind) -> Answer {
+pub(super) unsafe fn fail(ctx: Ctx, why: Unwind) -> Answer {
     // SAFETY: the caller's contract.
     unsafe { (*(*ctx).store).unwind = Some(why) };
     Answer { value: 0, status: 1 }
@@ -138,12 +148,14 @@ unsafe fn answer(ctx: Ctx, outcome: Result<(), TrapKind>) -> Answer {
 /// Defines helpers: `helper!(fn name(ctx, a, b) -> Type { … });`
 macro_rules! helper {
     ($(fn $name:ident($ctx:ident $(, $arg:ident)*) $(-> $ret:ty)? $body:block)*) => {
-        $(unsafe extern "C" fn $name($ctx: Ctx $(, $arg: u64)*) $(-> $ret)? {
+        $(pub(super) unsafe extern "C" fn $name($ctx: Ctx $(, $arg: u64)*) $(-> $ret)? {
             // SAFETY: compiled code passes its context, and indices that validation has checked.
             unsafe { $body }
         })*
     };
 }
+
+pub(super) use helper;
 
 helper! {
     fn memory_grow(ctx, index_of, delta) -> u64 {

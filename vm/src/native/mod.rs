@@ -5,7 +5,7 @@
 //! - `arrange`: where its parts go, and what they call; `code`: the compiled code of one module: placed, published; `registry`: from a machine address back to it
 //! - `stack`: the stack it runs on
 //! - `enter`: from the interpreter into compiled code; `call`: from compiled code to the interpreter and the host
-//! - `helpers`: everything else that compiled code calls
+//! - `helpers`: everything else that compiled code calls, `objects` of it what concerns objects
 //! - `trap`: what becomes of a fault
 //!
 //! Invariant: between a transition into compiled code and the way out of it nothing with a destructor lives on the native
@@ -17,6 +17,7 @@ pub(crate) mod code;
 pub(crate) mod cpu;
 pub(crate) mod enter;
 pub(crate) mod helpers;
+mod objects;
 pub(crate) mod registry;
 pub(crate) mod stack;
 pub(crate) mod trap;

@@ -3,6 +3,7 @@
 //! All are `#[repr(C)]` and agree with `wasm::layout`, which is asserted below. They are reached through raw
 //! pointers: everything here lives in boxes owned by a store and keeps its address until the store is dropped.
 
+use super::gc::types::ObjectType;
 use super::memory::LinearMemory;
 use super::table::TableData;
 use crate::error::Error;
@@ -39,8 +40,12 @@ pub(crate) struct VmContext {
     pub(crate) native_cells: *const AtomicPtr<u8>,
     /// The exception that a call in compiled code has just ended with, or 0: only for the code right behind that call.
     pub(crate) exception: u64,
+    /// Types of objects, by index of the module's types.
+    pub(crate) object_types: *const AtomicPtr<ObjectType>,
     /// The first globals of the module's own.
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
+    /// Where the next objects of each size class go; null if the module has no types of objects.
+    pub(crate) bumps: *mut u8,
 }
 
 /// What a function reference points to.
@@ -216,6 +221,9 @@ pub(crate) struct VmStore {
     pub(crate) tail_adapter: *const u8,
     /// The context in which it runs; null when the last nested run did not end so.
     pub(crate) tail_context: *mut VmContext,
+    /// Native stack pointer where compiled code has called a helper that may collect garbage, with the registers that calls keep
+    /// from there on.
+    pub(crate) native_live: *const usize,
     /// Native stack pointer of the innermost transition into compiled code, or 0.
     pub(crate) native_sp: usize,
     /// Not 0 if compiled code finds the base of memory 0 in the GS segment: set wherever compiled code is entered, and again after
@@ -249,6 +257,8 @@ pub(crate) struct VmStore {
     pub(crate) limits: crate::store::StoreLimits,
     /// Objects, once there is one.
     pub(crate) heap: Option<Box<super::gc::heap::Heap>>,
+    /// Where the next ones go, as soon as there is an instance with types of objects.
+    pub(crate) bumps: Option<super::gc::heap::Bumps>,
 }
 
 // What compiled code and interpreter assume, checked where the structures are.
@@ -267,6 +277,8 @@ const _: () = {
     assert!(offset_of!(VmContext, interrupt) == layout::context::INTERRUPT);
     assert!(offset_of!(VmContext, native_cells) == layout::context::NATIVE_CELLS);
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
+    assert!(offset_of!(VmContext, object_types) == layout::context::OBJECT_TYPES);
+    assert!(offset_of!(VmContext, bumps) == layout::context::BUMPS);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

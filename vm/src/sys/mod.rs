@@ -9,6 +9,7 @@ mod memfd;
 mod pagemap;
 pub(crate) mod perf;
 mod registers;
+pub(crate) mod safepoint;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;

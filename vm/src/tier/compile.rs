@@ -25,7 +25,8 @@ pub(crate) fn settings(module: &ModuleInner, guarded: bool) -> Settings {
 
 /// The module as the compiler sees it.
 pub(crate) fn env(module: &ModuleInner) -> ModuleEnv<'_> {
-    let facts = module.facts.get_or_init(|| jit::frontend::ModuleFacts::new(&module.raw, &module.bytes));
+    let facts =
+        module.facts.get_or_init(|| jit::frontend::ModuleFacts::new(&module.raw, &module.bytes, module.engine.types()));
     ModuleEnv { module: &module.raw, bytes: &module.bytes, types: module.engine.types(), facts }
 }
 

@@ -67,12 +67,14 @@ fn zeros_to(f: &Func, v: Value, depth: u32) -> u64 {
             SimdOp::I16x8ExtractLaneU => above(16),
             _ => 0,
         },
-        Op::Load | Op::PLoad | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => match MemKind::from_code(i.aux) {
-            MemKind::U8 => above(8),
-            MemKind::U16 => above(16),
-            MemKind::U32 if i.ty == Type::I64 => above(32),
-            _ => 0,
-        },
+        Op::Load | Op::PLoad | Op::ELoad | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
+            match MemKind::from_code(i.aux) {
+                MemKind::U8 => above(8),
+                MemKind::U16 => above(16),
+                MemKind::U32 if i.ty == Type::I64 => above(32),
+                _ => 0,
+            }
+        }
         _ => 0,
     };
     z & all
@@ -87,7 +89,7 @@ pub(super) fn sign_bits(f: &Func, v: Value) -> u32 {
         Op::Ext8S => low(8),
         Op::Ext16S => low(16),
         Op::Ext32S | Op::ExtS => low(32),
-        Op::Load | Op::PLoad => match MemKind::from_code(i.aux) {
+        Op::Load | Op::PLoad | Op::ELoad => match MemKind::from_code(i.aux) {
             MemKind::S8 => low(8),
             MemKind::S16 => low(16),
             MemKind::S32 if i.ty == Type::I64 => low(32),

@@ -40,7 +40,8 @@ impl Lower<'_> {
     /// The address of a load of such a kind, if it can be folded.
     fn fold_load(&mut self, v: Value, kinds: &[MemKind]) -> Option<Addr> {
         let i = self.f.inst(v);
-        let loads = matches!(i.op, Op::Load | Op::PLoad | Op::CLoad) && kinds.contains(&MemKind::from_code(i.aux));
+        let loads =
+            matches!(i.op, Op::Load | Op::PLoad | Op::ELoad | Op::CLoad) && kinds.contains(&MemKind::from_code(i.aux));
         (loads && self.can_fold(v)).then(|| self.fold(v))
     }
 

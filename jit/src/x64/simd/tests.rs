@@ -36,7 +36,7 @@ fn every_operation_is_selected() {
     let types = wasm::TypeRegistry::default();
     let bytes = b"\0asm\x01\0\0\0";
     let module = wasm::parse(bytes, wasm::default_features(), &types).expect("the empty module");
-    let facts = crate::frontend::ModuleFacts::new(&module, bytes);
+    let facts = crate::frontend::ModuleFacts::new(&module, bytes, &types);
     let env = ModuleEnv { module: &module, bytes, types: &types, facts: &facts };
     for avx in [false, true] {
         let cpu = CpuFeatures { avx, avx2: avx, sse42: avx, ..CpuFeatures::default() };

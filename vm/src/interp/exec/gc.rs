@@ -9,7 +9,7 @@ use crate::interp::dispatch::{Acc, Dst, Handler, Mem, Pair, RI, RS, Reg, S, SI, 
 use crate::runtime::context::{Slot, VmContext};
 use crate::runtime::gc::array::{self, Row};
 use crate::runtime::gc::cast;
-use crate::runtime::gc::object::{array_len, element};
+use crate::runtime::gc::object::{Live, array_len, element};
 use crate::runtime::gc::types::{ObjectType, Width};
 use crate::trap::TrapKind;
 use std::marker::PhantomData;
@@ -222,7 +222,8 @@ unsafe fn run_row(op: array::RowOp, ctx: *mut VmContext, fp: *mut Slot, ip: *con
     unsafe {
         let (i, w) = (*ip, *ip.add(1));
         let at = fp.add(i.x as usize);
-        let row = Row { context: ctx, ty: w.h as *const ObjectType, at, end: at.add(usize::from(w.a)), immediate: w.x };
+        let end = at.add(usize::from(w.a));
+        let row = Row { context: ctx, ty: w.h as *const ObjectType, at, end, immediate: w.x, live: Live::up_to(end) };
         match op(&row) {
             Ok(reference) => reference,
             Err(kind) => (kind as u64) << 1 | 1,

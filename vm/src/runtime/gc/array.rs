@@ -11,7 +11,7 @@ use crate::trap::TrapKind;
 use std::ptr;
 
 /// An operation on operands in a row.
-pub(crate) struct Row {
+pub(crate) struct Row<'a> {
     pub(crate) context: *mut VmContext,
     /// The type that is made or written.
     pub(crate) ty: *const ObjectType,
@@ -21,18 +21,16 @@ pub(crate) struct Row {
     pub(crate) end: *mut Slot,
     /// A segment or a number of elements.
     pub(crate) immediate: u32,
+    /// What is in use elsewhere.
+    pub(crate) live: Live<'a>,
 }
 
 type Trapping = Result<u64, TrapKind>;
 
 /// Operations are called with rows that hold operands as validation has found them, in a running context.
-pub(crate) type RowOp = unsafe fn(&Row) -> Trapping;
+pub(crate) type RowOp = unsafe fn(&Row<'_>) -> Trapping;
 
-impl Row {
-    fn live(&self) -> Live<'static> {
-        Live::up_to(self.end)
-    }
-
+impl Row<'_> {
     /// An operand that takes one slot, by its position from the end.
     unsafe fn last(&self, from_end: usize) -> u64 {
         // SAFETY: the row's contract.
@@ -48,7 +46,7 @@ impl Row {
     unsafe fn make(&self, len: u64) -> Trapping {
         let len = u32::try_from(len).map_err(|_| TrapKind::HeapExhausted)?;
         // SAFETY: the row's contract.
-        unsafe { new_array((*self.context).store, self.ty, len, self.live()) }
+        unsafe { new_array((*self.context).store, self.ty, len, self.live) }
     }
 
     unsafe fn width(&self) -> Result<Width, TrapKind> {
@@ -77,18 +75,18 @@ unsafe fn fill_with(array: u64, at: u64, len: u64, width: Width, value: *const S
     }
 }
 
-pub(crate) unsafe fn struct_new(r: &Row) -> Trapping {
+pub(crate) unsafe fn struct_new(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
-    unsafe { new_struct_of((*r.context).store, r.ty, r.at, r.live()) }
+    unsafe { new_struct_of((*r.context).store, r.ty, r.at, r.live) }
 }
 
-pub(crate) unsafe fn struct_new_default(r: &Row) -> Trapping {
+pub(crate) unsafe fn struct_new_default(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
-    unsafe { new_struct((*r.context).store, r.ty, r.live()) }
+    unsafe { new_struct((*r.context).store, r.ty, r.live) }
 }
 
 /// Value, length.
-pub(crate) unsafe fn array_new(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_new(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
     unsafe {
         let len = r.index(1);
@@ -99,13 +97,13 @@ pub(crate) unsafe fn array_new(r: &Row) -> Trapping {
 }
 
 /// Length.
-pub(crate) unsafe fn array_new_default(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_new_default(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
     unsafe { r.make(r.index(1)) }
 }
 
 /// As many values as the immediate says.
-pub(crate) unsafe fn array_new_fixed(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_new_fixed(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
     unsafe {
         let made = r.make(u64::from(r.immediate))?;
@@ -118,7 +116,7 @@ pub(crate) unsafe fn array_new_fixed(r: &Row) -> Trapping {
 }
 
 /// A range of a data segment that holds `len` elements; `None` outside.
-unsafe fn data<'a>(r: &Row, offset: u64, len: u64) -> Result<&'a [u8], TrapKind> {
+unsafe fn data<'a>(r: &Row<'_>, offset: u64, len: u64) -> Result<&'a [u8], TrapKind> {
     // SAFETY: the row's contract; the module's bytes live as long as the instance.
     unsafe {
         let d = r.context.cast::<InstanceData>();
@@ -133,7 +131,7 @@ unsafe fn data<'a>(r: &Row, offset: u64, len: u64) -> Result<&'a [u8], TrapKind>
 }
 
 /// Offset in the segment, length.
-pub(crate) unsafe fn array_new_data(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_new_data(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract; the range of the segment has been checked, and the array made for it.
     unsafe {
         let len = r.index(1);
@@ -145,7 +143,7 @@ pub(crate) unsafe fn array_new_data(r: &Row) -> Trapping {
 }
 
 /// Writes a range of an element segment that has been checked.
-unsafe fn write_elements(r: &Row, array: u64, at: u64, offset: u64, len: u64) -> Result<(), TrapKind> {
+unsafe fn write_elements(r: &Row<'_>, array: u64, at: u64, offset: u64, len: u64) -> Result<(), TrapKind> {
     // SAFETY: the row's contract.
     unsafe {
         let d = &mut *r.context.cast::<InstanceData>();
@@ -157,7 +155,7 @@ unsafe fn write_elements(r: &Row, array: u64, at: u64, offset: u64, len: u64) ->
 }
 
 /// Refuses ranges outside an element segment.
-unsafe fn check_elements(r: &Row, offset: u64, len: u64) -> Result<(), TrapKind> {
+unsafe fn check_elements(r: &Row<'_>, offset: u64, len: u64) -> Result<(), TrapKind> {
     // SAFETY: the row's contract.
     let d = unsafe { &*r.context.cast::<InstanceData>() };
     let segment = r.immediate as usize;
@@ -166,7 +164,7 @@ unsafe fn check_elements(r: &Row, offset: u64, len: u64) -> Result<(), TrapKind>
 }
 
 /// Offset in the segment, length.
-pub(crate) unsafe fn array_new_elem(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_new_elem(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
     unsafe {
         let (offset, len) = (r.index(2), r.index(1));
@@ -178,7 +176,7 @@ pub(crate) unsafe fn array_new_elem(r: &Row) -> Trapping {
 }
 
 /// Array, start, value, length.
-pub(crate) unsafe fn array_fill(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_fill(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract.
     unsafe {
         let (array, at, len) = (*r.at, u64::from(*r.at.add(1) as u32), r.index(1));
@@ -189,7 +187,7 @@ pub(crate) unsafe fn array_fill(r: &Row) -> Trapping {
 }
 
 /// Destination, start there, source, start there, length.
-pub(crate) unsafe fn array_copy(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_copy(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract; the ranges are checked, and may overlap.
     unsafe {
         let (to, dst, from, src, len) = (r.last(5), r.index(4), r.last(3), r.index(2), r.index(1));
@@ -202,7 +200,7 @@ pub(crate) unsafe fn array_copy(r: &Row) -> Trapping {
 }
 
 /// Array, start, offset in the segment, length.
-pub(crate) unsafe fn array_init_data(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_init_data(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract; both ranges have been checked.
     unsafe {
         let (array, at, offset, len) = (r.last(4), r.index(3), r.index(2), r.index(1));
@@ -214,7 +212,7 @@ pub(crate) unsafe fn array_init_data(r: &Row) -> Trapping {
 }
 
 /// Array, start, offset in the segment, length.
-pub(crate) unsafe fn array_init_elem(r: &Row) -> Trapping {
+pub(crate) unsafe fn array_init_elem(r: &Row<'_>) -> Trapping {
     // SAFETY: the row's contract; both ranges have been checked.
     unsafe {
         let (array, at, offset, len) = (r.last(4), r.index(3), r.index(2), r.index(1));

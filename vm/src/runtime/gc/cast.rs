@@ -4,7 +4,7 @@
 //! object's type; types of functions by id, and by the registry when the ids differ. Null is the caller's concern.
 
 use super::object::type_of;
-use super::types::{Shape, depth};
+use super::types::Shape;
 use super::{I31, TAGS, is_object};
 use crate::engine::Engine;
 use crate::runtime::context::VmFuncRef;
@@ -41,7 +41,7 @@ impl Test {
             HeapType::Struct => Test::Struct,
             HeapType::Array => Test::Array,
             HeapType::Concrete(id) if engine.types().heap_matches(heap, HeapType::Func) => Test::Func(id.0),
-            HeapType::Concrete(id) => Test::Object { id: id.0, depth: depth(engine.types(), id) as u32 },
+            HeapType::Concrete(id) => Test::Object { id: id.0, depth: engine.types().depth(id) },
             // Only within a group that is being canonicalised.
             HeapType::InGroup(_) => Test::Nothing,
         }

@@ -26,6 +26,17 @@ use wasm::{StorageType, TypeRegistry, ValType};
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn collect(vm: *mut VmStore, live: Live<'_>) {
+    // SAFETY: the caller's contract.
+    with_kept_registers(|registers| unsafe {
+        let native = if live.native.is_null() { registers } else { live.native };
+        collect_above(vm, Live { native, ..live });
+    });
+}
+
+/// Collects, with what may be alive on the native stack from `live.native` on. What the collector itself leaves on the stack lies
+/// below: it would keep what an earlier collection has looked at last.
+#[inline(never)]
+unsafe fn collect_above(vm: *mut VmStore, live: Live<'_>) {
     // SAFETY: the caller's contract; a pointer to the runtime state is one to the whole store.
     unsafe {
         let Some(mut heap) = (&mut (*vm).heap).take() else { return };
@@ -111,13 +122,11 @@ unsafe fn mark_stacks(heap: &mut Heap, store: *const StoreOpaque, live: Live<'_>
         if native_top == 0 {
             return;
         }
-        with_kept_registers(|registers: *const usize| {
-            // Otherwise no compiled code has been entered that has not returned.
-            if native_top.wrapping_sub(registers as usize) < native_size {
-                mark_range(heap, registers.cast(), native_top as *const Slot);
-                mark_range(heap, args.cast(), args.add(jit::abi::ARG_AREA_SIZE).cast());
-            }
-        });
+        // Otherwise no compiled code has been entered that has not returned.
+        if native_top.wrapping_sub(live.native as usize) < native_size {
+            mark_range(heap, live.native.cast(), native_top as *const Slot);
+            mark_range(heap, args.cast(), args.add(jit::abi::ARG_AREA_SIZE).cast());
+        }
     }
 }
 

@@ -15,18 +15,18 @@
 
 use crate::runtime::exception::is_reference;
 use crate::sys::Mapping;
-use std::ptr;
+use std::ptr::{self, NonNull};
+use wasm::layout::bump;
+use wasm::{GRANULE, LARGEST_IN_CLASS, SIZE_CLASSES, class_bytes};
 
-/// Objects begin at multiples of this.
-const GRANULE: usize = 16;
 /// Bytes of a block.
 const BLOCK: usize = 32 << 10;
 /// Words of each of a block's two bitmaps.
 const WORDS: usize = BLOCK / GRANULE / 64;
 /// Bytes of a block's bitmaps.
 const BITS: usize = 2 * WORDS * size_of::<u64>();
-/// Objects above are large: they have blocks of their own.
-const LARGEST: usize = BLOCK / 4;
+// Objects that have no class are large: they have blocks of their own.
+const _: () = assert!(LARGEST_IN_CLASS == BLOCK / 4);
 /// Bytes that are allocated between two collections at least.
 const MIN_THRESHOLD: usize = 4 << 20;
 /// Address space of a heap whose limit does not ask for more.
@@ -34,42 +34,9 @@ const RESERVED: u64 = 4 << 30;
 /// Less address space than this is no heap.
 const MIN_RESERVED: u64 = 1 << 20;
 
-/// Sizes of the classes in granules.
-const SIZES: [usize; 36] = {
-    let mut sizes = [0; 36];
-    let mut i = 0;
-    while i < 36 {
-        // Sixteen steps of one granule, then four steps for each doubling.
-        sizes[i] = if i < 16 { i + 1 } else { (5 + (i - 16) % 4) << (2 + (i - 16) / 4) };
-        i += 1;
-    }
-    sizes
-};
-const _: () = assert!(SIZES[35] * GRANULE == LARGEST);
-
-/// The class of each number of granules.
-const CLASS_OF: [u8; LARGEST / GRANULE + 1] = {
-    let mut table = [0; LARGEST / GRANULE + 1];
-    let (mut granules, mut class) = (1, 0);
-    while granules < table.len() {
-        if granules > SIZES[class] {
-            class += 1;
-        }
-        table[granules] = class as u8;
-        granules += 1;
-    }
-    table
-};
-
 /// A size in whole granules.
 pub(crate) fn round_up(bytes: usize) -> usize {
     bytes.next_multiple_of(GRANULE)
-}
-
-/// The size class of objects of so many bytes; `None` for large ones.
-#[inline(always)]
-pub(crate) fn class_of(bytes: usize) -> Option<usize> {
-    CLASS_OF.get(bytes.div_ceil(GRANULE)).map(|&c| usize::from(c))
 }
 
 /// What a block is used for.
@@ -91,12 +58,64 @@ struct Block {
     dirty: bool,
 }
 
-/// Where the next objects of a class go.
-#[derive(Default)]
-struct Class {
-    /// The next object, within the hole from `hole` to `end`.
+/// Where the next objects of a class go: the rest of its present hole.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Bump {
     next: usize,
     end: usize,
+}
+
+const _: () = {
+    use std::mem::offset_of;
+    assert!(offset_of!(Bump, next) == bump::NEXT);
+    assert!(offset_of!(Bump, end) == bump::END);
+    assert!(size_of::<Bump>() == bump::SIZE);
+};
+
+/// Where the next objects of each class go. Compiled code allocates there too, so the table is reached by pointers and stays where it
+/// is.
+pub(crate) struct Bumps(NonNull<[Bump; SIZE_CLASSES]>);
+
+impl Bumps {
+    pub(crate) fn new() -> Bumps {
+        Bumps(NonNull::from(Box::leak(Box::new([Bump::default(); SIZE_CLASSES]))))
+    }
+
+    /// What `VmContext::bumps` is.
+    pub(crate) fn address(&self) -> *mut u8 {
+        self.0.as_ptr().cast()
+    }
+
+    /// Zeroed room for an object of a size class, if there is some in the present hole.
+    ///
+    /// # Safety
+    /// Nobody else may use the table now.
+    #[inline(always)]
+    pub(crate) unsafe fn quick(&self, class: usize) -> Option<usize> {
+        // SAFETY: the caller's contract.
+        let b = unsafe { &mut (&mut *self.0.as_ptr())[class] };
+        let at = b.next;
+        let next = at + class_bytes(class);
+        if next > b.end {
+            return None;
+        }
+        b.next = next;
+        Some(at)
+    }
+}
+
+impl Drop for Bumps {
+    fn drop(&mut self) {
+        // SAFETY: it was made as a box.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// What else there is to know of it.
+#[derive(Default)]
+struct Class {
+    /// Where the present hole began.
     hole: usize,
     /// The block with the hole, and the first of its places that have not been looked at.
     block: u32,
@@ -122,7 +141,9 @@ pub(crate) struct Heap {
     blocks: Vec<Block>,
     /// Blocks that were free when they were put here.
     free: Vec<u32>,
-    classes: [Class; SIZES.len()],
+    classes: [Class; SIZE_CLASSES],
+    /// The table of the store, which lives longer.
+    bumps: NonNull<[Bump; SIZE_CLASSES]>,
     /// Blocks that are not free.
     used: usize,
     /// Bytes of holes and large objects since the last collection, and how many lead to the next.
@@ -143,7 +164,7 @@ pub(crate) struct Heap {
 impl Heap {
     /// Reserves address space for a heap of at most `limit` bytes; with `stress`, every so many allocations are a reason to
     /// collect.
-    pub(crate) fn new(limit: Option<u64>, stress: u32) -> Option<Heap> {
+    pub(crate) fn new(bumps: &Bumps, limit: Option<u64>, stress: u32) -> Option<Heap> {
         let mut bytes = limit.unwrap_or(0).max(RESERVED);
         // Where the address space is limited there may be less.
         let space = loop {
@@ -162,6 +183,7 @@ impl Heap {
             blocks: Vec::new(),
             free: Vec::new(),
             classes: std::array::from_fn(|_| Class::default()),
+            bumps: bumps.0,
             used: 0,
             since: 0,
             threshold: MIN_THRESHOLD,
@@ -189,17 +211,10 @@ impl Heap {
 
     // ---- allocation
 
-    /// Zeroed room for an object of a size class, if there is some in the present hole.
-    #[inline(always)]
-    pub(crate) fn quick(&mut self, class: usize) -> Option<usize> {
-        let c = &mut self.classes[class];
-        let at = c.next;
-        let next = at + SIZES[class] * GRANULE;
-        if next > c.end {
-            return None;
-        }
-        c.next = next;
-        Some(at)
+    /// Where the next object of a class goes.
+    fn bump(&mut self, class: usize) -> &mut Bump {
+        // SAFETY: the table lives longer than the heap; who has the heap exclusively has the table.
+        unsafe { &mut (&mut *self.bumps.as_ptr())[class] }
     }
 
     /// Zeroed room for an object of a size class. With `collected` there has just been a collection for it.
@@ -219,7 +234,11 @@ impl Heap {
                 return Err(Full::Limit);
             }
         }
-        self.quick(class).ok_or(Full::Limit)
+        let b = self.bump(class);
+        let at = b.next;
+        b.next += class_bytes(class);
+        debug_assert!(b.next <= b.end);
+        Ok(at)
     }
 
     /// Zeroed room for a large object.
@@ -274,7 +293,7 @@ impl Heap {
 
     /// Makes the next hole in the class's present block the present one.
     fn next_hole(&mut self, class: usize) -> bool {
-        let granules = SIZES[class];
+        let granules = class_bytes(class) / GRANULE;
         let places = BLOCK / GRANULE / granules;
         let Class { block, place, .. } = self.classes[class];
         if place >= places || self.blocks.get(block as usize).is_none_or(|b| b.used != Use::Small(class as u8)) {
@@ -298,23 +317,24 @@ impl Heap {
         }
         self.since = self.since.saturating_add(len);
         let c = &mut self.classes[class];
-        (c.hole, c.next, c.end, c.place) = (hole, hole, hole + len, end);
+        (c.hole, c.place) = (hole, end);
+        *self.bump(class) = Bump { next: hole, end: hole + len };
         true
     }
 
     /// Notes the objects that the present hole of a class has become, and gives it up.
     fn retire(&mut self, class: usize) {
-        let Class { hole, next, block, .. } = self.classes[class];
+        let Class { hole, block, .. } = self.classes[class];
+        let next = std::mem::take(self.bump(class)).next;
         if hole < next {
             let first = hole - (self.base + block as usize * BLOCK);
             let count = (next - hole) / GRANULE;
             let starts = self.starts(block as usize);
-            for g in (first / GRANULE..first / GRANULE + count).step_by(SIZES[class]) {
+            for g in (first / GRANULE..first / GRANULE + count).step_by(class_bytes(class) / GRANULE) {
                 starts[g / 64] |= 1 << (g % 64);
             }
         }
-        let c = &mut self.classes[class];
-        (c.hole, c.next, c.end) = (0, 0, 0);
+        self.classes[class].hole = 0;
     }
 
     fn take_block(&mut self, limit: Option<u64>) -> Option<u32> {
@@ -385,7 +405,7 @@ impl Heap {
 
     /// Begins a collection: every object is on record.
     pub(super) fn begin(&mut self) {
-        (0..SIZES.len()).for_each(|c| self.retire(c));
+        (0..SIZE_CLASSES).for_each(|c| self.retire(c));
         self.gray.clear();
         self.exceptions.clear();
         self.collections += 1;
@@ -417,6 +437,7 @@ impl Heap {
     /// Frees what is not marked.
     pub(super) fn sweep(&mut self) {
         self.classes.iter_mut().for_each(|c| *c = Class::default());
+        (0..SIZE_CLASSES).for_each(|c| *self.bump(c) = Bump::default());
         self.free.clear();
         self.live = 0;
         self.used = 0;
@@ -455,8 +476,8 @@ impl Heap {
             return;
         }
         self.used += 1;
-        self.live += alive * SIZES[class] * GRANULE;
-        if alive < BLOCK / GRANULE / SIZES[class] {
+        self.live += alive * class_bytes(class);
+        if alive < BLOCK / class_bytes(class) {
             self.classes[class].open.push(block as u32);
         }
     }
@@ -489,10 +510,35 @@ impl Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm::size_class as class_of;
 
-    fn alloc(h: &mut Heap, bytes: usize, limit: Option<u64>) -> Result<usize, Full> {
+    /// A heap with its table.
+    struct Own(Heap, Bumps);
+
+    impl Own {
+        fn new(limit: Option<u64>, stress: u32) -> Own {
+            let bumps = Bumps::new();
+            Own(Heap::new(&bumps, limit, stress).expect("there is address space"), bumps)
+        }
+    }
+
+    impl std::ops::Deref for Own {
+        type Target = Heap;
+        fn deref(&self) -> &Heap {
+            &self.0
+        }
+    }
+
+    impl std::ops::DerefMut for Own {
+        fn deref_mut(&mut self) -> &mut Heap {
+            &mut self.0
+        }
+    }
+
+    fn alloc(h: &mut Own, bytes: usize, limit: Option<u64>) -> Result<usize, Full> {
         match class_of(bytes) {
-            Some(c) => h.quick(c).map_or_else(|| h.small(c, limit, false), Ok),
+            // SAFETY: the test's own.
+            Some(c) => unsafe { h.1.quick(c) }.map_or_else(|| h.small(c, limit, false), Ok),
             None => h.large(bytes, limit, false),
         }
     }
@@ -505,18 +551,8 @@ mod tests {
     }
 
     #[test]
-    fn classes_cover_all_sizes() {
-        for bytes in 1..=LARGEST {
-            let c = class_of(bytes).unwrap();
-            assert!(SIZES[c] * GRANULE >= bytes);
-            assert!(c == 0 || SIZES[c - 1] * GRANULE < bytes);
-        }
-        assert_eq!(class_of(LARGEST + 1), None);
-    }
-
-    #[test]
     fn what_is_marked_stays_and_the_rest_is_used_again() {
-        let mut h = Heap::new(None, 0).unwrap();
+        let mut h = Own::new(None, 0);
         let all: Vec<usize> = (0..10_000).map(|_| alloc(&mut h, 40, None).unwrap()).collect();
         let kept: Vec<usize> = all.iter().copied().step_by(3).collect();
         for &a in &all {
@@ -535,7 +571,7 @@ mod tests {
 
     #[test]
     fn only_starts_of_objects_are_marked() {
-        let mut h = Heap::new(None, 0).unwrap();
+        let mut h = Own::new(None, 0);
         let a = alloc(&mut h, 64, None).unwrap();
         let big = alloc(&mut h, 100_000, None).unwrap();
         collect(&mut h, &[a + 16, a + 1, a + 64, big + BLOCK, big + 16, 0, usize::MAX]);
@@ -545,7 +581,7 @@ mod tests {
 
     #[test]
     fn large_objects_take_blocks_in_a_row_and_give_them_back() {
-        let mut h = Heap::new(None, 0).unwrap();
+        let mut h = Own::new(None, 0);
         let a = alloc(&mut h, 3 * BLOCK, None).unwrap();
         let b = alloc(&mut h, 2 * BLOCK + 1, None).unwrap();
         // SAFETY: the object's own memory.
@@ -561,7 +597,7 @@ mod tests {
 
     #[test]
     fn the_limit_asks_for_a_collection_first() {
-        let mut h = Heap::new(Some(4 * BLOCK as u64), 0).unwrap();
+        let mut h = Own::new(Some(4 * BLOCK as u64), 0);
         let limit = Some(4 * BLOCK as u64);
         while alloc(&mut h, 1024, limit).is_ok() {}
         assert_eq!(alloc(&mut h, 1024, limit), Err(Full::Collect));
@@ -573,7 +609,7 @@ mod tests {
 
     #[test]
     fn under_stress_every_so_many_allocations_are_due() {
-        let mut h = Heap::new(None, 3).unwrap();
+        let mut h = Own::new(None, 3);
         let outcomes: Vec<bool> = (0..9)
             .map(|_| {
                 let due = alloc(&mut h, 16, None).is_err();

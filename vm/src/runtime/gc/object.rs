@@ -4,12 +4,13 @@
 //! allocation is told up to where slots of the running frame are in use, because it may collect.
 
 use super::collect::collect;
-use super::heap::{Full, Heap, class_of, round_up};
+use super::heap::{Bumps, Full, Heap, round_up};
 use super::types::{ObjectType, Shape, Width};
 use crate::runtime::context::{Slot, VmStore};
 use crate::store::StoreOpaque;
 use crate::trap::TrapKind;
 use wasm::layout::object;
+use wasm::size_class;
 
 /// What is in use beside what the store knows.
 #[derive(Clone, Copy)]
@@ -18,13 +19,15 @@ pub(crate) struct Live<'a> {
     pub(crate) top: *const Slot,
     /// References that are nowhere else.
     pub(crate) others: &'a [[Slot; 2]],
+    /// Where on the native stack begins what compiled code has left there; null when that is not known.
+    pub(crate) native: *const usize,
 }
 
 impl Live<'_> {
     /// Slots up to there.
     #[inline(always)]
     pub(crate) fn up_to(top: *const Slot) -> Live<'static> {
-        Live { top, others: &[] }
+        Live { top, others: &[], native: std::ptr::null() }
     }
 }
 
@@ -40,8 +43,8 @@ pub(crate) unsafe fn new_struct(vm: *mut VmStore, ty: *const ObjectType, live: L
     // SAFETY: the caller's contract; nobody else refers to the heap.
     unsafe {
         let Shape::Struct { size, class, .. } = &(*ty).shape else { return Err(TrapKind::CastFailure) };
-        let quick = match (&mut (*vm).heap, class) {
-            (Some(heap), Some(class)) => heap.quick(usize::from(*class)),
+        let quick = match (&(*vm).bumps, class) {
+            (Some(bumps), Some(class)) => bumps.quick(usize::from(*class)),
             _ => None,
         };
         let at = match quick {
@@ -71,8 +74,8 @@ pub(crate) unsafe fn new_array(
     unsafe {
         let width = (*ty).element()?;
         let size = object::ELEMENTS + ((len as usize) << width as u32);
-        let quick = match (&mut (*vm).heap, class_of(size)) {
-            (Some(heap), Some(class)) => heap.quick(class),
+        let quick = match (&(*vm).bumps, size_class(size)) {
+            (Some(bumps), Some(class)) => bumps.quick(class),
             _ => None,
         };
         let at = match quick {
@@ -94,7 +97,8 @@ pub(super) unsafe fn make_heap(vm: *mut VmStore) {
     unsafe {
         if (*vm).heap.is_none() {
             let stress = (*vm.cast::<StoreOpaque>()).engine.config().gc_stress;
-            (*vm).heap = Heap::new((*vm).limits.gc_heap_bytes, stress).map(Box::new);
+            let bumps = (&mut (*vm).bumps).get_or_insert_with(Bumps::new);
+            (*vm).heap = Heap::new(bumps, (*vm).limits.gc_heap_bytes, stress).map(Box::new);
         }
     }
 }
@@ -112,7 +116,7 @@ unsafe fn allocate(vm: *mut VmStore, size: usize, live: Live<'_>) -> Result<usiz
         make_heap(vm);
         let find = |collected: bool| {
             let heap = (&mut (*vm).heap).as_mut().ok_or(Full::Limit)?;
-            match class_of(size) {
+            match size_class(size) {
                 Some(class) => heap.small(class, limit, collected),
                 None => heap.large(size, limit, collected),
             }

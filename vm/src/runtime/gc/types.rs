@@ -4,13 +4,13 @@
 //! asked for and freed with the engine. An object begins with the address of its type, which holds the ids of all its
 //! supertypes: whether an object is of a type is one comparison, however deep the hierarchy.
 
-use super::heap::{class_of, round_up};
+use super::heap::round_up;
 use crate::trap::TrapKind;
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::{PoisonError, RwLock};
 use wasm::layout::object_type;
-use wasm::{CompositeType, FieldType, HeapType, StorageType, StructLayout, TypeId, TypeRegistry, ValType};
+use wasm::{CompositeType, FieldType, HeapType, StorageType, StructLayout, TypeId, TypeRegistry, ValType, size_class};
 
 /// How many bytes of a slot (or two) a field or element takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +75,8 @@ pub(crate) struct ObjectType {
     pub(crate) depth: u32,
     /// By depth: ids of the supertypes, then the type's own.
     pub(crate) display: [u32; object_type::DISPLAY_LEN],
+    /// 0, or `object_type::KIND_ARRAY`.
+    kind: u32,
     pub(crate) shape: Shape,
 }
 
@@ -83,6 +85,7 @@ const _: () = {
     assert!(offset_of!(ObjectType, id) == object_type::ID);
     assert!(offset_of!(ObjectType, depth) == object_type::DEPTH);
     assert!(offset_of!(ObjectType, display) == object_type::DISPLAY);
+    assert!(offset_of!(ObjectType, kind) == object_type::KIND);
 };
 
 impl ObjectType {
@@ -99,7 +102,7 @@ impl ObjectType {
                     fields: places().map(|(f, &offset)| Field { offset, width: Width::of(f.storage) }).collect(),
                     traced: places().filter(|(f, _)| traced(f)).map(|(_, &offset)| offset).collect(),
                     size: size as u32,
-                    class: class_of(size).map(|c| c as u8),
+                    class: size_class(size).map(|c| c as u8),
                 }
             }
             CompositeType::Array(f) => Shape::Array { width: Width::of(f.storage), traced: traced(f) },
@@ -109,7 +112,8 @@ impl ObjectType {
         for (place, id) in display.iter_mut().zip(chain.iter().rev()) {
             *place = id.0;
         }
-        Some(ObjectType { id: id.0, depth: chain.len() as u32 - 1, display, shape })
+        let kind = if matches!(shape, Shape::Array { .. }) { object_type::KIND_ARRAY } else { 0 };
+        Some(ObjectType { id: id.0, depth: chain.len() as u32 - 1, display, kind, shape })
     }
 
     /// Width of the elements.
@@ -132,11 +136,6 @@ fn supertypes(types: &TypeRegistry, id: TypeId) -> Vec<TypeId> {
         chain.push(above);
     }
     chain
-}
-
-/// Depth of a type below its outermost supertype.
-pub(crate) fn depth(types: &TypeRegistry, id: TypeId) -> usize {
-    supertypes(types, id).len() - 1
 }
 
 /// Whether values may refer to what is collected: all references but those to functions.

@@ -1,0 +1,137 @@
+;; A splay tree of 8,000 nodes, of which some are replaced all the time; each node has a payload of arrays.
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 64) "splay ")
+  (type $numbers (array (mut i32)))
+  (type $payload (sub (struct)))
+  (type $leaf (sub final $payload (struct (field $numbers (ref $numbers)))))
+  (type $fork (sub final $payload (struct (field $left (ref $payload)) (field $right (ref $payload)))))
+  (type $tree (struct (field $key i32) (field $left (mut (ref null $tree))) (field $right (mut (ref null $tree)))
+    (field $payload (ref null $payload))))
+  (global $root (mut (ref null $tree)) (ref.null $tree))
+  (global $seed (mut i32) (i32.const 49734321))
+
+  (func $random (result i32)
+    (global.set $seed (i32.add (i32.mul (global.get $seed) (i32.const 1664525)) (i32.const 1013904223)))
+    (i32.shr_u (global.get $seed) (i32.const 4)))
+  (func $payload (param $depth i32) (param $tag i32) (result (ref $payload)) (local $a (ref $numbers)) (local $i i32)
+    (if (local.get $depth) (then
+      (return (struct.new $fork
+        (call $payload (i32.sub (local.get $depth) (i32.const 1)) (local.get $tag))
+        (call $payload (i32.sub (local.get $depth) (i32.const 1)) (local.get $tag))))))
+    (local.set $a (array.new_default $numbers (i32.const 10)))
+    (loop $more
+      (array.set $numbers (local.get $a) (local.get $i) (i32.add (local.get $i) (local.get $tag)))
+      (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (array.len (local.get $a)))))
+    (struct.new $leaf (local.get $a)))
+  (func $weigh (param $p (ref null $payload)) (result i32) (local $a (ref $numbers)) (local $f (ref $fork))
+    (block $leaf (result (ref null $payload))
+      (local.set $f (br_on_cast_fail $leaf (ref null $payload) (ref $fork) (local.get $p)))
+      (return (i32.add
+        (call $weigh (struct.get $fork $left (local.get $f)))
+        (call $weigh (struct.get $fork $right (local.get $f))))))
+    (local.set $a (struct.get $leaf $numbers (ref.cast (ref $leaf))))
+    (i32.add (array.get $numbers (local.get $a) (i32.const 0)) (array.get $numbers (local.get $a) (i32.const 9))))
+
+  ;; Top down, after Sleator and Tarjan.
+  (func $splay (param $key i32)
+    (local $dummy (ref $tree)) (local $l (ref $tree)) (local $r (ref $tree)) (local $t (ref $tree)) (local $y (ref $tree))
+    (if (ref.is_null (global.get $root)) (then (return)))
+    (local.set $dummy (struct.new $tree (i32.const -1) (ref.null $tree) (ref.null $tree) (ref.null $payload)))
+    (local.set $l (local.get $dummy)) (local.set $r (local.get $dummy))
+    (local.set $t (ref.as_non_null (global.get $root)))
+    (block $done (loop $down
+      (if (i32.lt_s (local.get $key) (struct.get $tree $key (local.get $t))) (then
+        (local.set $y (br_on_null $done (struct.get $tree $left (local.get $t))))
+        (if (i32.lt_s (local.get $key) (struct.get $tree $key (local.get $y))) (then
+          (struct.set $tree $left (local.get $t) (struct.get $tree $right (local.get $y)))
+          (struct.set $tree $right (local.get $y) (local.get $t))
+          (local.set $t (local.get $y))
+          (br_if $done (ref.is_null (struct.get $tree $left (local.get $t))))))
+        (struct.set $tree $left (local.get $r) (local.get $t))
+        (local.set $r (local.get $t))
+        (local.set $t (ref.as_non_null (struct.get $tree $left (local.get $t))))
+        (br $down)))
+      (if (i32.gt_s (local.get $key) (struct.get $tree $key (local.get $t))) (then
+        (local.set $y (br_on_null $done (struct.get $tree $right (local.get $t))))
+        (if (i32.gt_s (local.get $key) (struct.get $tree $key (local.get $y))) (then
+          (struct.set $tree $right (local.get $t) (struct.get $tree $left (local.get $y)))
+          (struct.set $tree $left (local.get $y) (local.get $t))
+          (local.set $t (local.get $y))
+          (br_if $done (ref.is_null (struct.get $tree $right (local.get $t))))))
+        (struct.set $tree $right (local.get $l) (local.get $t))
+        (local.set $l (local.get $t))
+        (local.set $t (ref.as_non_null (struct.get $tree $right (local.get $t))))
+        (br $down)))))
+    (struct.set $tree $right (local.get $l) (struct.get $tree $left (local.get $t)))
+    (struct.set $tree $left (local.get $r) (struct.get $tree $right (local.get $t)))
+    (struct.set $tree $left (local.get $t) (struct.get $tree $right (local.get $dummy)))
+    (struct.set $tree $right (local.get $t) (struct.get $tree $left (local.get $dummy)))
+    (global.set $root (local.get $t)))
+
+  (func $insert (param $key i32) (local $node (ref $tree)) (local $root (ref $tree))
+    (local.set $node (struct.new $tree (local.get $key) (ref.null $tree) (ref.null $tree)
+      (call $payload (i32.const 3) (local.get $key))))
+    (if (ref.is_null (global.get $root)) (then (global.set $root (local.get $node)) (return)))
+    (call $splay (local.get $key))
+    (local.set $root (ref.as_non_null (global.get $root)))
+    (if (i32.eq (struct.get $tree $key (local.get $root)) (local.get $key)) (then (return)))
+    (if (i32.gt_s (local.get $key) (struct.get $tree $key (local.get $root)))
+      (then
+        (struct.set $tree $left (local.get $node) (local.get $root))
+        (struct.set $tree $right (local.get $node) (struct.get $tree $right (local.get $root)))
+        (struct.set $tree $right (local.get $root) (ref.null $tree)))
+      (else
+        (struct.set $tree $right (local.get $node) (local.get $root))
+        (struct.set $tree $left (local.get $node) (struct.get $tree $left (local.get $root)))
+        (struct.set $tree $left (local.get $root) (ref.null $tree))))
+    (global.set $root (local.get $node)))
+  ;; Removes the root after it has been splayed there; answers what its payload weighs.
+  (func $remove (param $key i32) (result i32) (local $old (ref null $tree)) (local $right (ref null $tree))
+    (call $splay (local.get $key))
+    (local.set $old (global.get $root))
+    (local.set $right (struct.get $tree $right (local.get $old)))
+    (if (ref.is_null (struct.get $tree $left (local.get $old)))
+      (then (global.set $root (local.get $right)))
+      (else
+        (global.set $root (struct.get $tree $left (local.get $old)))
+        (call $splay (struct.get $tree $key (local.get $old)))
+        (struct.set $tree $right (global.get $root) (local.get $right))))
+    (call $weigh (struct.get $tree $payload (local.get $old))))
+
+  (func $main (result i64) (local $i i32) (local $n i32) (local $sum i64)
+    (loop $fill
+      (call $insert (call $random))
+      (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 8000))))
+    (local.set $n (i32.mul (i32.const 100000) (call $scale_of)))
+    (loop $more
+      (call $insert (call $random))
+      (local.set $sum (i64.add (i64.rotl (local.get $sum) (i64.const 5))
+        (i64.extend_i32_u (call $remove (call $random)))))
+      (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  ;; 8 when the first argument begins with `l`, for "large", else 1: the scales of the kernels.
+  (func $scale_of (result i32)
+    (drop (call $args_get (i32.const 256) (i32.const 512)))
+    (select (i32.const 8) (i32.const 1)
+      (i32.eq (i32.load8_u (i32.load (i32.const 260))) (i32.const 108))))
+  ;; Prints the name and the sum.
+  (func (export "_start") (local $v i64) (local $at i32)
+    (local.set $v (call $main))
+    (local.set $at (i32.const 64))
+    (loop $name
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $name (i32.ne (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 32))))
+    (i32.store (i32.const 16) (i32.const 64))
+    (i32.store (i32.const 20) (i32.sub (i32.add (local.get $at) (i32.const 17)) (i32.const 64)))
+    (i32.store8 offset=16 (local.get $at) (i32.const 10))
+    (loop $digit
+      (i32.store8 (local.get $at) (i32.load8_u offset=128 (i32.wrap_i64 (i64.shr_u (local.get $v) (i64.const 60)))))
+      (local.set $v (i64.shl (local.get $v) (i64.const 4)))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $digit (i32.ne (i32.load8_u (local.get $at)) (i32.const 10))))
+    (drop (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24))))
+  (data (i32.const 128) "0123456789abcdef")
+)
