@@ -144,7 +144,8 @@ impl Scene {
     }
 
     fn original_module(&self) -> &[u8] {
-        let word = |at: usize| u64::from_le_bytes(self.original_artifact[at..][..8].try_into().expect("8 bytes")) as usize;
+        let word =
+            |at: usize| u64::from_le_bytes(self.original_artifact[at..][..8].try_into().expect("8 bytes")) as usize;
         &self.original_artifact[word(16)..][..word(24)]
     }
 

@@ -4,6 +4,7 @@
 //! traps and their places, memories, tables, globals, calls of the host.
 
 use crate::behaviour;
+use crate::modules;
 use crate::support::{self, Mode, Rng};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub fn differential(data: &[u8]) {
     let everything = rng.chance(60);
     let config = behaviour::config(&mut rng, everything);
     let Some(bytes) = behaviour::module_of(config, rest) else { return };
+    modules::dump(&bytes);
     MODES.with_borrow_mut(|m| {
         if m.runs % RUNS == 0 {
             m.modes = support::modes(|_| ());

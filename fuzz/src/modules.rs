@@ -28,6 +28,14 @@ pub(crate) fn module(data: &[u8], invalid: bool) -> Option<Input> {
     let mut config = behaviour::config(&mut rng, everything);
     config.allow_invalid_funcs = invalid && rng.chance(50);
     let valid = !config.allow_invalid_funcs;
-    let module = wasm_smith::Module::new(config, &mut Unstructured::new(rest)).ok()?;
-    Some(Input { bytes: module.to_bytes(), valid, rng })
+    let bytes = wasm_smith::Module::new(config, &mut Unstructured::new(rest)).ok()?.to_bytes();
+    dump(&bytes);
+    Some(Input { bytes, valid, rng })
+}
+
+/// Writes a module where `VM_FUZZ_DUMP` says, so that others can look at it.
+pub(crate) fn dump(bytes: &[u8]) {
+    if let Some(path) = std::env::var_os("VM_FUZZ_DUMP") {
+        std::fs::write(path, bytes).expect("a place for the module");
+    }
 }

@@ -22,8 +22,30 @@ const DATA_LEN: u32 = 4096;
 const SECRET: &[u8] = b"<what lies outside>";
 /// Names that lead somewhere in the scene, or would like to.
 const NAMES: [&str; 24] = [
-    "", ".", "..", "a", "b", "dir", "dir/file", "file", "up", "up/out", "../out", "out", "secret", "absolute", "within",
-    "loop", "deep", "proc", "to-secret", "dangling", "proc/self/root", "dir/up-two", "new", "in",
+    "",
+    ".",
+    "..",
+    "a",
+    "b",
+    "dir",
+    "dir/file",
+    "file",
+    "up",
+    "up/out",
+    "../out",
+    "out",
+    "secret",
+    "absolute",
+    "within",
+    "loop",
+    "deep",
+    "proc",
+    "to-secret",
+    "dangling",
+    "proc/self/root",
+    "dir/up-two",
+    "new",
+    "in",
 ];
 
 /// What a guest asks for.
@@ -219,7 +241,8 @@ impl Guest {
         self.put(IOVECS, &buffer);
         self.call(|ctx, mem| match *action {
             Action::Open { lookup, oflags, rights, inheriting, fdflags } => {
-                let (lookup, oflags, fdflags) = (u32::from(lookup & 1), u32::from(oflags & 15), u32::from(fdflags & 31));
+                let (lookup, oflags, fdflags) =
+                    (u32::from(lookup & 1), u32::from(oflags & 15), u32::from(fdflags & 31));
                 ctx.path_open(mem, fd, lookup, PATH, n, oflags, rights, inheriting, fdflags, OUT)
             }
             Action::Read => ctx.fd_read(mem, fd, IOVECS, 1, OUT),
@@ -235,9 +258,7 @@ impl Guest {
             Action::SetTimes { lookup, flags } => {
                 ctx.path_filestat_set_times(mem, fd, (lookup & 1).into(), PATH, n, 5, 7, (flags & 15).into())
             }
-            Action::Link { lookup } => {
-                ctx.path_link(mem, fd, (lookup & 1).into(), PATH, n, other_fd, OTHER, m)
-            }
+            Action::Link { lookup } => ctx.path_link(mem, fd, (lookup & 1).into(), PATH, n, other_fd, OTHER, m),
             Action::Rename => ctx.path_rename(mem, fd, PATH, n, other_fd, OTHER, m),
             Action::Symlink => ctx.path_symlink(mem, PATH, n, fd, OTHER, m),
             Action::ReadLink => ctx.path_readlink(mem, fd, PATH, n, DATA, DATA_LEN, OUT),

@@ -5,6 +5,7 @@ use super::loads::Place;
 use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
+use crate::passes::simplify;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use wasm::layout::{context, func_ref, table};
@@ -162,10 +163,18 @@ impl Builder<'_> {
 
     /// Pointer to an element and displacement; traps with the code when there is none.
     fn element_pointer(&mut self, t: u32, index: Value, code: TrapCode) -> (Value, i64) {
-        let index = self.wide(index);
-        let length = self.table_length(t);
-        let beyond = self.icmp(IntCc::GeU, index, length);
-        self.trap_if(beyond, code);
+        let mut index = self.wide(index);
+        let min = self.module.tables[t as usize].ty.min;
+        // Tables never shrink.
+        let always = self.f.as_iconst(index).is_some_and(|c| (c as u64) < min);
+        if !always {
+            let length = self.table_length(t);
+            let beyond = self.icmp(IntCc::GeU, index, length);
+            self.trap_if(beyond, code);
+            if self.settings.passes.mask_tables {
+                index = self.zero_if(beyond, index);
+            }
+        }
         let base = self.table_base(t);
         match self.f.as_iconst(index) {
             Some(c) if (0..1 << 27).contains(&c) => (base, c * 8),
@@ -174,6 +183,13 @@ impl Builder<'_> {
                 (self.bin(Op::Add, Type::I64, base, offset), 0)
             }
         }
+    }
+
+    /// An index for a processor that runs ahead of the check which has just been made: zero where that traps. The selection is a
+    /// data dependency, which processors do not predict.
+    pub(super) fn zero_if(&mut self, beyond: Value, index: Value) -> Value {
+        let zero = self.i64_const(0);
+        simplify::select(&mut self.f, Type::I64, beyond, zero, index, self.pos)
     }
 
     fn table_element(&mut self, t: u32, index: Value, code: TrapCode) -> Value {

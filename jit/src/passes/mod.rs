@@ -33,11 +33,24 @@ pub struct Switches {
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
     pub rotate: bool,
+    /// Makes an index of a table zero if it is out of bounds, for processors that run ahead of the check (done by the front end).
+    pub mask_tables: bool,
+    /// The same for indices of memories that are checked.
+    pub mask_memories: bool,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Switches { fold: true, if_convert: true, dce: true, merge_blocks: true, cold: true, rotate: true }
+        Switches {
+            fold: true,
+            if_convert: true,
+            dce: true,
+            merge_blocks: true,
+            cold: true,
+            rotate: true,
+            mask_tables: true,
+            mask_memories: false,
+        }
     }
 }
 

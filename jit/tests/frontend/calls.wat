@@ -41,22 +41,24 @@
 ;; ~ v13:i32 = iconst #1
 ;; ~ v14:i32 = icmp.gt_u v0, v13 @6c
 ;;   v15 = trap_if.UndefinedElement v14 @6c
-;; ~ v16:i64 = cload v3, #48 @6c
-;; ~ v17:i64 = cload v16 @6c
+;; ~ v17:i64 = cload v3, #48 @6c
 ;; ~ v18:i64 = cload v17 @6c
+;; ~ v19:i64 = cload v18 @6c
+;; ~ v1:i64 = iconst #0
 ;; ~ v10:i64 = ext_u v0 @6c
-;; ~ v19:i64 = iconst #3
-;; ~ v20:i64 = shl v10, v19 @6c
-;; ~ v21:i64 = add v18, v20 @6c
-;;   v22:i64 = pload/table v21 @6c
-;;   v23:i32 = fload.UninitializedElement v22, #8 @6c
-;; ~ v24:i32 = iconst #1063871843
-;; ~ v25:i32 = icmp.ne v23, v24 @6c
-;;   v26 = trap_if.IndirectCallTypeMismatch v25 @6c
+;; ~ v16:i64 = select v14, v1, v10 @6c
+;; ~ v20:i64 = iconst #3
+;; ~ v21:i64 = shl v16, v20 @6c
+;; ~ v22:i64 = add v19, v21 @6c
+;;   v23:i64 = pload/table v22 @6c
+;;   v24:i32 = fload.UninitializedElement v23, #8 @6c
+;; ~ v25:i32 = iconst #1063871843
+;; ~ v26:i32 = icmp.ne v24, v25 @6c
+;;   v27 = trap_if.IndirectCallTypeMismatch v26 @6c
 ;; ~ v9:i32 = iconst #5
-;;   v27:i32 = call_near v22, v9, #1063871843 @6c
-;;   v28:i64 = proj v27, #1 @6c
-;;   v29 = return v28 @74
+;;   v28:i32 = call_near v23, v9, #1063871843 @6c
+;;   v29:i64 = proj v28, #1 @6c
+;;   v30 = return v29 @74
 ;; }
 ;; func (i32) -> () {
 ;; block0:
@@ -68,27 +70,28 @@
 ;; ~ v1:i64 = ext_u v0 @79
 ;; ~ v6:i32 = icmp.ge_u v1, v5 @79
 ;;   v7 = trap_if.UndefinedElement v6 @79
-;;   v8:i64 = pload/table_desc v4 @79
-;; ~ v9:i64 = iconst #3
-;; ~ v10:i64 = shl v1, v9 @79
-;; ~ v11:i64 = add v8, v10 @79
-;;   v12:i64 = pload/table v11 @79
-;;   v13:i32 = fload.UninitializedElement v12, #8 @79
-;; ~ v14:i32 = iconst #275811893
-;; ~ v15:i32 = icmp.ne v13, v14 @79
-;;   v16 = br_if v15, block1, block2 @79
+;;   v10:i64 = pload/table_desc v4 @79
+;; ~ v8:i64 = iconst #0
+;; ~ v9:i64 = select v6, v8, v1 @79
+;; ~ v11:i64 = iconst #3
+;; ~ v12:i64 = shl v9, v11 @79
+;; ~ v13:i64 = add v10, v12 @79
+;;   v14:i64 = pload/table v13 @79
+;;   v15:i32 = fload.UninitializedElement v14, #8 @79
+;; ~ v16:i32 = iconst #275811893
+;; ~ v17:i32 = icmp.ne v15, v16 @79
+;;   v18 = br_if v17, block1, block2 @79
 ;; block1 cold:
-;; ~ v17:i64 = iconst #275811893
-;;   v18:i64 = helper/FuncRefIs v12, v17 @79
-;; ~ v19:i64 = iconst #0
-;; ~ v20:i32 = icmp.eq v18, v19 @79
-;;   v21 = trap_if.IndirectCallTypeMismatch v20 @79
-;;   v22 = jump block3 @79
-;; block2:
+;; ~ v19:i64 = iconst #275811893
+;;   v20:i64 = helper/FuncRefIs v14, v19 @79
+;; ~ v21:i32 = icmp.eq v20, v8 @79
+;;   v22 = trap_if.IndirectCallTypeMismatch v21 @79
 ;;   v23 = jump block3 @79
+;; block2:
+;;   v24 = jump block3 @79
 ;; block3:
-;;   v24 = call_any v12, #275811893 @79
-;;   v25 = return @7c
+;;   v25 = call_any v14, #275811893 @79
+;;   v26 = return @7c
 ;; }
 ;; func (i32) -> () {
 ;; block0:
@@ -104,18 +107,20 @@
 ;; ~ v4:i32 = iconst #1
 ;; ~ v5:i32 = icmp.gt_u v0, v4 @8e
 ;;   v6 = trap_if.UndefinedElement v5 @8e
-;; ~ v7:i64 = ctx
-;; ~ v8:i64 = cload v7, #48 @8e
-;; ~ v9:i64 = cload v8 @8e
-;; ~ v10:i64 = cload v9 @8e
+;; ~ v9:i64 = ctx
+;; ~ v10:i64 = cload v9, #48 @8e
+;; ~ v11:i64 = cload v10 @8e
+;; ~ v12:i64 = cload v11 @8e
+;; ~ v7:i64 = iconst #0
 ;; ~ v1:i64 = ext_u v0 @8e
-;; ~ v11:i64 = iconst #3
-;; ~ v12:i64 = shl v1, v11 @8e
-;; ~ v13:i64 = add v10, v12 @8e
-;;   v14:i64 = pload/table v13 @8e
-;;   v15:i32 = fload.UninitializedElement v14, #8 @8e
-;; ~ v16:i32 = iconst #1063871843
-;; ~ v17:i32 = icmp.ne v15, v16 @8e
-;;   v18 = trap_if.IndirectCallTypeMismatch v17 @8e
-;;   v19 = tail_call_near v14, v0, #1063871843 @8e
+;; ~ v8:i64 = select v5, v7, v1 @8e
+;; ~ v13:i64 = iconst #3
+;; ~ v14:i64 = shl v8, v13 @8e
+;; ~ v15:i64 = add v12, v14 @8e
+;;   v16:i64 = pload/table v15 @8e
+;;   v17:i32 = fload.UninitializedElement v16, #8 @8e
+;; ~ v18:i32 = iconst #1063871843
+;; ~ v19:i32 = icmp.ne v17, v18 @8e
+;;   v20 = trap_if.IndirectCallTypeMismatch v19 @8e
+;;   v21 = tail_call_near v16, v0, #1063871843 @8e
 ;; }
