@@ -11,7 +11,7 @@ mod support;
 use behaviour::{describe, imports, kind, module, observe, run, value};
 use std::time::{Duration, Instant};
 use support::{Mode, Rng};
-use vm::{Error, Extern, HeapType, Instance, Module, RefType, Store, StoreLimits, TrapKind, Val, ValType};
+use vm::{Extern, HeapType, Instance, Module, RefType, Store, StoreLimits, TrapKind, Val, ValType};
 
 /// How long a module may wait for what never comes.
 const PATIENCE: Duration = Duration::from_secs(3);
