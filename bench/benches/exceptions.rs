@@ -62,7 +62,8 @@ fn not_thrown(c: &mut Criterion) {
     for (tier, name) in [(Tier::Jit, "compiled"), (Tier::Interp, "interpreted")] {
         let mut group = c.benchmark_group(format!("exceptions that are not thrown, {name}"));
         group.throughput(Throughput::Elements(u64::from(CALLS.unsigned_abs())));
-        for (form, name) in [(Form::None, "without"), (Form::Loop, "around the loop"), (Form::Call, "around each call")] {
+        for (form, name) in [(Form::None, "without"), (Form::Loop, "around the loop"), (Form::Call, "around each call")]
+        {
             let (mut store, run) = setup(tier, form);
             results.push(run.call(&mut store, CALLS).expect("it does not trap"));
             group.bench_function(name, |b| b.iter(|| run.call(&mut store, CALLS).expect("it does not trap")));

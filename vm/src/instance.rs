@@ -307,10 +307,11 @@ impl Instance {
             unsafe { &*p }
         };
         let (data, exports) = (self.ptr, &self.get(store).module.inner.raw.exports);
-        // SAFETY: as above; exports belong to the module, whose bytes the instance does not change.
-        exports
-            .iter()
-            .map(move |e| Export { name: &e.name, item: unsafe { InstanceData::item(data, store, e.kind, e.index) } })
+        exports.iter().map(move |e| {
+            // SAFETY: as above; the names belong to the module, and no reference to the instance is alive.
+            let item = unsafe { InstanceData::item(data, store, e.kind, e.index) };
+            Export { name: &e.name, item }
+        })
     }
     /// The module it was made of.
     pub fn module(&self, ctx: impl AsContext) -> Module {
