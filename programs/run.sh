@@ -172,6 +172,7 @@ guest() {
 
 read_only_data=(--dir "$here/data::/data:ro")
 scripts=(--dir "$here/scripts::/scripts:ro")
+chip=(--dir "$here/chip::/chip:ro")
 
 case_life() { # our example: a pattern on standard input, wrong arguments
     guest life -- 60 76 30
@@ -243,12 +244,12 @@ case_boolector() { # Boolector (C): three questions to an SMT solver; it exits w
 case_yosys() { # Yosys (C++, 69 MB, exceptions): its version
     guest yosys -- -V | cut -d, -f1-2
 }
-# synthesise FOLDER COMMANDS: lets Yosys read the processor in data/ and obey, with FOLDER as /out.
+# synthesise FOLDER COMMANDS: lets Yosys read the processor in chip/ and obey, with FOLDER as /out.
 synthesise() {
     mkdir -p "$1" "$scratch/tmp"
     program yosys
-    guest yosys "${read_only_data[@]}" --argv0 yosys --dir "$resources::/share:ro" --dir "$scratch/tmp::/tmp" \
-        --dir "$1::/out" -- -q -p "read_verilog /data/processor.v; $2"
+    guest yosys "${chip[@]}" --argv0 yosys --dir "$resources::/share:ro" --dir "$scratch/tmp::/tmp" \
+        --dir "$1::/out" -- -q -p "read_verilog /chip/processor.v; $2"
 }
 case_yosys_synthesis() { # Yosys: a processor becomes cells of a chip; errors, which it throws and catches
     synthesise "$scratch/chip" "synth_ice40 -top processor -json /out/chip.json; tee -q -o /out/cells stat; \
@@ -262,8 +263,8 @@ case_yosys_synthesis() { # Yosys: a processor becomes cells of a chip; errors, w
 case_nextpnr_route() { # nextpnr (C++, exceptions): places and routes what Yosys made
     synthesise "$scratch/chip" "synth_ice40 -top processor -json /out/chip.json"
     program nextpnr
-    guest nextpnr "${read_only_data[@]}" --argv0 nextpnr-ice40 --dir "$resources::/share:ro" --dir "$scratch/chip::/out" -- \
-        --hx1k --package tq144 --freq 12 --seed 1 --json /out/chip.json --pcf /data/processor.pcf --asc /out/chip.asc \
+    guest nextpnr "${chip[@]}" --argv0 nextpnr-ice40 --dir "$resources::/share:ro" --dir "$scratch/chip::/out" -- \
+        --hx1k --package tq144 --freq 12 --seed 1 --json /out/chip.json --pcf /chip/processor.pcf --asc /out/chip.asc \
         2>&1 | grep -E '^Info:\s+(ICESTORM|SB_|Max frequency|Program)'
     sha256sum <"$scratch/chip/chip.asc"
     echo 'set_io nowhere 999' >"$scratch/chip/bad.pcf"

@@ -33,9 +33,10 @@ pub struct Switches {
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
     pub rotate: bool,
-    /// Makes an index of a table zero if it is out of bounds, for processors that run ahead of the check (done by the front end).
+    /// Takes null for an element of a table whose index is out of bounds, for processors that run ahead of the check (done by the
+    /// front end).
     pub mask_tables: bool,
-    /// The same for indices of memories that are checked.
+    /// Makes indices of memories that are checked zero in that case.
     pub mask_memories: bool,
 }
 

@@ -827,17 +827,15 @@ impl Emitter<'_> {
     fn jmp_table(&mut self, i: &MInst) {
         let (t, u, index) = (self.r(0), self.r(1), self.r(2));
         let targets: Vec<Label> = self.l.tables[i.imm as usize].iter().map(|&t| self.target(t)).collect();
-        // The last one is that of all greater indices: no branch, so that the processor does not jump by a word behind the table.
-        let last = targets.len() as i32 - 1;
-        dynasm!(self.asm.code ; .arch x64 ; mov Rd(u), last);
-        self.alu_imm(4, 7, Rm::Reg(index), last);
-        dynasm!(self.asm.code ; .arch x64 ; cmovb Rd(u), Rd(index));
+        let default = targets[targets.len() - 1];
+        self.alu_imm(4, 7, Rm::Reg(index), targets.len() as i32 - 1);
+        self.jcc(cc::AE, default);
         // lea t, [rip + table]
         let table = Rm::Mem { base: Base::Const, index: None, disp: 0, segment: Segment::No };
         self.asm.legacy(Enc::new(0, 0, 0x8d).wide(), t, table, false, 0);
         self.asm.const_refs.pop();
         self.table_refs.push((self.asm.at() - 4, targets));
-        let entry = Rm::Mem { base: Base::Reg(t), index: Some((u, 4)), disp: 0, segment: Segment::No };
+        let entry = Rm::Mem { base: Base::Reg(t), index: Some((index, 4)), disp: 0, segment: Segment::No };
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
         dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
         self.group5(4, Rm::Reg(u));
