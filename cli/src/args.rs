@@ -385,6 +385,8 @@ pub(crate) enum Memory {
     Auto,
     /// Explicit checks always
     Checked,
+    /// The same, and compiled code stays in bounds even while the processor runs ahead of a check
+    Masked,
 }
 
 /// `--tier`

@@ -23,9 +23,12 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
     if args.timeout.is_some() {
         line.push("--interruptible".into());
     }
-    if args.execution.memory == Memory::Checked {
-        line.extend(["--memory".into(), "checked".into()]);
-    }
+    let memory = match args.execution.memory {
+        Memory::Auto => None,
+        Memory::Checked => Some("checked"),
+        Memory::Masked => Some("masked"),
+    };
+    line.extend(memory.into_iter().flat_map(|m| ["--memory".into(), m.into()]));
     line.extend(["--".into(), file.into()]);
     // A group of its own: it is not meant when somebody interrupts what goes on in this terminal.
     let mut command = Command::new(program);

@@ -24,6 +24,7 @@ pub(crate) fn memory_mode(memory: Memory) -> MemoryMode {
     match memory {
         Memory::Auto => MemoryMode::Auto,
         Memory::Checked => MemoryMode::Checked,
+        Memory::Masked => MemoryMode::Masked,
     }
 }
 

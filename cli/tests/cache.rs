@@ -227,6 +227,14 @@ fn artifacts_run_where_they_are_trusted() {
         .ok()
         .has(&expected)
         .has("152 functions were compiled before");
+    // Code without masks does not serve who wants them.
+    let checked = home.path("checked.aot");
+    home.vm(&["aot", "--memory", "checked", &artifact, "-o", &checked]).ok();
+    let run_checked = |memory: &str| {
+        home.vm(&["run", "--memory", memory, "--stats", "--invoke", "sum", &checked, "5"]).ok().has(&expected)
+    };
+    run_checked("checked").has("152 functions were compiled before");
+    run_checked("masked").has("without the masks").has_not("were compiled before");
     // A key that others can read is none.
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(fs::read_dir(home.0.join(".cache/vm/files")).unwrap().count() > 0, "it was verified each time");

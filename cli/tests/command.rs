@@ -487,7 +487,7 @@ fn every_tier_and_kind_of_memory_gives_the_same_results() {
     for tier in ["interp", "jit", "auto"] {
         vm(&["run", "--tier", tier, "--invoke", "add", &file, "1", "2"]).code(0).out("3\n");
     }
-    for memory in ["checked", "auto"] {
+    for memory in ["checked", "masked", "auto"] {
         vm(&["run", "--memory", memory, "--invoke", "grow", &file, "1"]).code(0).out("1\n");
     }
 }

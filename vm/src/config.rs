@@ -44,6 +44,8 @@ pub enum MemoryMode {
     Auto,
     /// Explicit checks always.
     Checked,
+    /// As [`MemoryMode::Checked`], and compiled code reads within the memory even while the processor runs ahead of a check.
+    Masked,
 }
 
 /// Samples that a threshold is made of, if there is room for so many.

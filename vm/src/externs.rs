@@ -226,8 +226,9 @@ impl Table {
     /// Outside the table, or when the value does not suit its type.
     pub fn fill(&self, mut ctx: impl AsContextMut, start: u64, value: Val, len: u64) -> Result<()> {
         let store = ctx.as_context_mut().0.opaque_mut();
+        store.check(self.store)?;
+        let slot = slot_of(store, value, ValType::Ref(self.inner(store).ty.element))?;
         let t = self.get_mut(store)?;
-        let slot = slot_of(store, value, ValType::Ref(t.ty.element))?;
         let range = t.range(start, len).ok_or_else(|| Error::api("out of bounds table access"))?;
         t.elements_mut()[range].fill(slot);
         Ok(())
@@ -239,15 +240,17 @@ impl Table {
     pub fn grow(&self, mut ctx: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let store = ctx.as_context_mut().0.opaque_mut();
         let limit = store.vm.limits.table_elements;
-        let t = self.get_mut(store)?;
-        let slot = slot_of(store, init, ValType::Ref(t.ty.element))?;
-        t.grow(delta, slot, limit).ok_or_else(|| Error::limit(format!("cannot grow the table by {delta} elements")))
+        store.check(self.store)?;
+        let slot = slot_of(store, init, ValType::Ref(self.inner(store).ty.element))?;
+        self.get_mut(store)?
+            .grow(delta, slot, limit)
+            .ok_or_else(|| Error::limit(format!("cannot grow the table by {delta} elements")))
     }
 
-    /// The table, to change; the caller holds the store exclusively.
-    fn get_mut<'a>(&self, store: &StoreOpaque) -> Result<&'a mut TableData> {
+    /// The table, to change.
+    fn get_mut<'a>(&self, store: &'a mut StoreOpaque) -> Result<&'a mut TableData> {
         store.check(self.store)?;
-        // SAFETY: the store owns the table, and every caller in this file has borrowed it exclusively.
+        // SAFETY: the store owns the table, and is borrowed exclusively for as long.
         Ok(unsafe { &mut *self.ptr.as_ptr() })
     }
 }

@@ -174,22 +174,34 @@ impl InstanceData {
         self.spaces.get(GLOBALS, i)
     }
 
-    pub(crate) fn export(&self, store: &StoreOpaque, name: &str) -> Option<Extern> {
-        let e = self.module.inner.raw.export(name)?;
-        Some(self.item(store, e.kind, e.index))
+    /// The export of that name of an instance of the store.
+    ///
+    /// # Safety
+    /// The store must be borrowed exclusively, with no reference to the instance: one to a function may be made.
+    pub(crate) unsafe fn export(this: NonNull<InstanceData>, store: &StoreOpaque, name: &str) -> Option<Extern> {
+        // SAFETY: the caller's contract; what an export is is not in the instance but in its module.
+        unsafe {
+            let e = this.as_ref().module.inner.raw.export(name)?;
+            let (kind, index) = (e.kind, e.index);
+            Some(Self::item(this, store, kind, index))
+        }
     }
 
-    fn item(&self, store: &StoreOpaque, kind: ExternKind, index: u32) -> Extern {
+    /// # Safety
+    /// As [`InstanceData::export`]; the index must be one of the kind's.
+    unsafe fn item(mut this: NonNull<InstanceData>, store: &StoreOpaque, kind: ExternKind, index: u32) -> Extern {
         let id = store.id;
-        // SAFETY: the arrays hold valid pointers to items of the store; making a function reference only changes
-        // this instance's own array, through the pointer by which the store owns it.
+        // SAFETY: the caller's contract. The arrays hold valid pointers to items of the store.
         unsafe {
-            let non_null = |p: *mut InstanceData| NonNull::new_unchecked((*p).func_ref(index).cast_mut());
             match kind {
-                ExternKind::Func => Func { store: id, ptr: non_null((&raw const *self).cast_mut()) }.into(),
-                ExternKind::Table => Table { store: id, ptr: NonNull::new_unchecked(self.table(index)) }.into(),
+                ExternKind::Func => {
+                    Func { store: id, ptr: NonNull::new_unchecked(this.as_mut().func_ref(index).cast_mut()) }.into()
+                }
+                ExternKind::Table => {
+                    Table { store: id, ptr: NonNull::new_unchecked(this.as_ref().table(index)) }.into()
+                }
                 ExternKind::Memory => {
-                    let ptr = NonNull::new_unchecked(self.memory(index));
+                    let ptr = NonNull::new_unchecked(this.as_ref().memory(index));
                     let shared = store.shared_memories.iter().find(|m| std::ptr::eq(&raw const ***m, ptr.as_ptr()));
                     match shared {
                         Some(m) => crate::SharedMemory { memory: m.clone() }.into(),
@@ -197,9 +209,12 @@ impl InstanceData {
                     }
                 }
                 ExternKind::Global => {
-                    Global { store: id, ptr: NonNull::new_unchecked(self.spaces.get(GLOBAL_ITEMS, index)) }.into()
+                    let ptr = NonNull::new_unchecked(this.as_ref().spaces.get(GLOBAL_ITEMS, index));
+                    Global { store: id, ptr }.into()
                 }
-                ExternKind::Tag => Tag { store: id, ptr: NonNull::new_unchecked(self.spaces.get(TAGS, index)) }.into(),
+                ExternKind::Tag => {
+                    Tag { store: id, ptr: NonNull::new_unchecked(this.as_ref().spaces.get(TAGS, index)) }.into()
+                }
             }
         }
     }
@@ -248,9 +263,11 @@ impl Instance {
     }
 
     /// The export of that name.
-    pub fn get_export(&self, ctx: impl AsContextMut, name: &str) -> Option<Extern> {
-        let ctx = ctx.as_context();
-        self.get(ctx.0.opaque()).export(ctx.0.opaque(), name)
+    pub fn get_export(&self, mut ctx: impl AsContextMut, name: &str) -> Option<Extern> {
+        let store = ctx.as_context_mut().0.opaque_mut();
+        store.check(self.store).expect("the instance belongs to this store");
+        // SAFETY: the store keeps its instances, and is borrowed exclusively.
+        unsafe { InstanceData::export(self.ptr, store, name) }
     }
     /// The exported function of that name.
     pub fn get_func(&self, ctx: impl AsContextMut, name: &str) -> Option<Func> {
@@ -291,9 +308,12 @@ impl Instance {
             // SAFETY: the context is borrowed exclusively for `'a`.
             unsafe { &*p }
         };
-        let data = self.get(store);
-        let exports = &data.module.inner.raw.exports;
-        exports.iter().map(move |e| Export { name: &e.name, item: data.item(store, e.kind, e.index) })
+        let (data, exports) = (self.ptr, &self.get(store).module.inner.raw.exports);
+        exports.iter().map(move |e| {
+            // SAFETY: as above; the names belong to the module, and no reference to the instance is alive.
+            let item = unsafe { InstanceData::item(data, store, e.kind, e.index) };
+            Export { name: &e.name, item }
+        })
     }
     /// The module it was made of.
     pub fn module(&self, ctx: impl AsContext) -> Module {

@@ -501,9 +501,8 @@ impl<T: 'static> Caller<'_, T> {
     /// An export of the calling instance; `None` as well when the host itself called.
     pub fn get_export(&mut self, name: &str) -> Option<crate::Extern> {
         let instance = NonNull::new(self.instance)?;
-        // SAFETY: contexts are the first field of instances, which live as long as the store.
-        let data = unsafe { instance.cast::<InstanceData>().as_ref() };
-        data.export(&self.store.opaque, name)
+        // SAFETY: contexts are the first field of instances, which live as long as the store; it is borrowed exclusively.
+        unsafe { InstanceData::export(instance.cast(), &self.store.opaque, name) }
     }
     /// The remaining fuel.
     ///

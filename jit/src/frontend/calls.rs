@@ -5,6 +5,7 @@ use super::loads::Place;
 use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
+use crate::passes::simplify;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use wasm::layout::{context, func_ref, table};
@@ -158,29 +159,46 @@ impl Builder<'_> {
         if self.f.ty(v) == Type::I32 { self.un(Op::ExtU, Type::I64, v) } else { v }
     }
 
-    /// Pointer to an element and displacement; traps with the code when there is none.
-    fn element_pointer(&mut self, t: u32, index: Value, code: TrapCode) -> (Value, i64) {
+    /// Pointer to an element and displacement, and under which condition this traps with the code, if it may.
+    fn element_pointer(&mut self, t: u32, index: Value, code: TrapCode) -> (Value, i64, Option<Value>) {
         let index = self.wide(index);
-        let length = self.table_length(t);
-        let beyond = self.icmp(IntCc::GeU, index, length);
-        self.trap_if(beyond, code);
+        let min = self.module.tables[t as usize].ty.min;
+        // Tables never shrink.
+        let always = self.f.as_iconst(index).is_some_and(|c| (c as u64) < min);
+        let beyond = (!always).then(|| {
+            let length = self.table_length(t);
+            let beyond = self.icmp(IntCc::GeU, index, length);
+            self.trap_if(beyond, code);
+            beyond
+        });
         let base = self.table_base(t);
         match self.f.as_iconst(index) {
-            Some(c) if (0..1 << 27).contains(&c) => (base, c * 8),
+            Some(c) if (0..1 << 27).contains(&c) => (base, c * 8, beyond),
             _ => {
                 let offset = self.bin_const(Op::Shl, Type::I64, index, 3);
-                (self.bin(Op::Add, Type::I64, base, offset), 0)
+                (self.bin(Op::Add, Type::I64, base, offset), 0, beyond)
             }
         }
     }
 
+    /// A value for a processor that runs ahead of the check which has just been made: zero where that traps. The selection is a
+    /// data dependency, which processors do not predict.
+    pub(super) fn zero_if(&mut self, beyond: Value, v: Value) -> Value {
+        let zero = self.i64_const(0);
+        simplify::select(&mut self.f, Type::I64, beyond, zero, v, self.pos)
+    }
+
     fn table_element(&mut self, t: u32, index: Value, code: TrapCode) -> Value {
-        let (pointer, d) = self.element_pointer(t, index, code);
+        let (pointer, d, beyond) = self.element_pointer(t, index, code);
         let place = Place::pointer(&self.f, Alias::Table, pointer, d, Type::I64, MemKind::Whole);
         if let Some(v) = place.and_then(|p| self.known(&p)) {
             return v;
         }
-        let v = self.pointer_load(Type::I64, pointer, d, Alias::Table);
+        let mut v = self.pointer_load(Type::I64, pointer, d, Alias::Table);
+        if let Some(beyond) = beyond.filter(|_| self.settings.passes.mask_tables) {
+            // What was read beyond the table is not used: the comparison is done while the element is read.
+            v = self.zero_if(beyond, v);
+        }
         if let Some(p) = place {
             self.remember_load(p, v);
         }
@@ -195,7 +213,15 @@ impl Builder<'_> {
 
     pub(super) fn table_set(&mut self, t: u32) {
         let (index, v) = self.pop2();
-        let (pointer, d) = self.element_pointer(t, index, TrapCode::TableOutOfBounds);
+        let (pointer, d, beyond) = self.element_pointer(t, index, TrapCode::TableOutOfBounds);
+        let (pointer, d) = match beyond.filter(|_| self.settings.passes.mask_tables) {
+            // Nothing may be forwarded from a store beyond the table, to whatever is read there.
+            Some(beyond) => {
+                let at = self.bin_const(Op::Add, Type::I64, pointer, d);
+                (self.zero_if(beyond, at), 0)
+            }
+            None => (pointer, d),
+        };
         self.pointer_store(pointer, d, v, Alias::Table);
     }
 

@@ -60,6 +60,8 @@ struct Checked {
     index: Value,
     limit: u64,
     block: Block,
+    /// The condition under which the check traps.
+    beyond: Value,
 }
 
 #[derive(Default)]
@@ -225,15 +227,16 @@ impl Loads {
         ((index.0 ^ memory << 16).wrapping_mul(0x9e37_79b9) >> 24) as usize
     }
     /// Whether `limit` bytes from the index on are known to lie in the memory. Memories never shrink.
-    pub(super) fn in_bounds(&self, dom: &Dominators, memory: u32, index: Value, limit: u64) -> bool {
-        let c = self.checked.get(Self::checked_slot(memory, index)).and_then(Option::as_ref);
-        c.is_some_and(|c| c.memory == memory && c.index == index && c.limit >= limit && dom.holds(c.block))
+    pub(super) fn in_bounds(&self, dom: &Dominators, memory: u32, index: Value, limit: u64) -> Option<Value> {
+        let c = self.checked.get(Self::checked_slot(memory, index)).and_then(Option::as_ref)?;
+        let holds = c.memory == memory && c.index == index && c.limit >= limit && dom.holds(c.block);
+        holds.then_some(c.beyond)
     }
-    pub(super) fn remember_bounds(&mut self, block: Block, memory: u32, index: Value, limit: u64) {
+    pub(super) fn remember_bounds(&mut self, block: Block, memory: u32, index: Value, limit: u64, beyond: Value) {
         if self.checked.is_empty() {
             self.checked.resize(PINNED, None);
         }
-        self.checked[Self::checked_slot(memory, index)] = Some(Checked { memory, index, limit, block });
+        self.checked[Self::checked_slot(memory, index)] = Some(Checked { memory, index, limit, block, beyond });
     }
 }
 

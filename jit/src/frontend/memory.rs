@@ -87,33 +87,60 @@ impl Builder<'_> {
         if self.f.ty(index) == Type::I32 { self.un(Op::ExtU, Type::I64, index) } else { index }
     }
 
-    /// Traps unless `bytes` bytes from index + offset on lie in the memory.
-    fn check_bounds(&mut self, m: u32, index: Value, offset: u64, bytes: u32) {
+    /// Traps unless `bytes` bytes from index + offset on lie in the memory. Answers under which condition it trapped, if it may.
+    fn check_bounds(&mut self, m: u32, index: Value, offset: u64, bytes: u32) -> Option<Value> {
         let index = self.index64(index);
         let min = min_bytes(self.memory_type(m));
         let Some(limit) = offset.checked_add(u64::from(bytes)) else {
             let always = self.f.iconst(Type::I32, 1);
-            return self.trap_if(always, TrapCode::MemoryOutOfBounds);
+            self.trap_if(always, TrapCode::MemoryOutOfBounds);
+            return Some(always);
         };
         if let Some(c) = self.f.as_iconst(index)
             && (c as u64).checked_add(limit).is_some_and(|end| end <= min)
         {
-            return;
+            return None;
         }
-        if self.loads.in_bounds(&self.dom, m, index, limit) {
-            return;
+        if let Some(beyond) = self.loads.in_bounds(&self.dom, m, index, limit) {
+            return Some(beyond);
         }
         let length = self.memory_length(m);
+        let mut short = None;
         if limit > min {
             // Else the difference cannot be negative.
             let limit = self.i64_const(limit as i64);
-            let short = self.icmp(IntCc::LtU, length, limit);
-            self.trap_if(short, TrapCode::MemoryOutOfBounds);
+            let condition = self.icmp(IntCc::LtU, length, limit);
+            self.trap_if(condition, TrapCode::MemoryOutOfBounds);
+            short = Some(condition);
         }
         let last = self.bin_const(Op::Add, Type::I64, length, (limit as i64).wrapping_neg());
-        let beyond = self.icmp(IntCc::GtU, index, last);
+        let mut beyond = self.icmp(IntCc::GtU, index, last);
         self.trap_if(beyond, TrapCode::MemoryOutOfBounds);
-        self.loads.remember_bounds(self.block, m, index, limit);
+        if self.settings.passes.mask_memories
+            && let Some(short) = short
+        {
+            beyond = self.bin(Op::Or, Type::I32, short, beyond);
+        }
+        self.loads.remember_bounds(self.block, m, index, limit, beyond);
+        Some(beyond)
+    }
+
+    /// Checks an access, and answers where it goes.
+    fn checked_pointer(&mut self, m: u32, index: Value, offset: u64, bytes: u32) -> (Value, i64) {
+        let beyond = self.check_bounds(m, index, offset, bytes);
+        let Some(beyond) = beyond.filter(|_| self.settings.passes.mask_memories) else {
+            return self.pointer(m, index, offset);
+        };
+        let index = self.index64(index);
+        let limit = offset.saturating_add(u64::from(bytes));
+        if limit <= min_bytes(self.memory_type(m)) {
+            // Zero and the offset are in bounds.
+            let index = self.zero_if(beyond, index);
+            return self.pointer(m, index, offset);
+        }
+        let at = self.bin_const(Op::Add, Type::I64, index, offset as i64);
+        let at = self.zero_if(beyond, at);
+        self.pointer(m, at, 0)
     }
 
     /// A pointer and a displacement for index + offset, which is in bounds (or reaches a guard page).
@@ -162,8 +189,7 @@ impl Builder<'_> {
             let (index, offset) = self.fold_address(index, offset);
             return Address::Guarded(index, offset);
         }
-        self.check_bounds(m, index, memarg.offset, bytes);
-        let (p, d) = self.pointer(m, index, memarg.offset);
+        let (p, d) = self.checked_pointer(m, index, memarg.offset, bytes);
         Address::Pointer(p, d)
     }
 
@@ -301,10 +327,10 @@ impl Builder<'_> {
             self.trap_if(low, TrapCode::UnalignedAtomic);
         }
         let in_reach = u32::try_from(memarg.offset).is_ok();
-        if !(self.is_guarded(m) && in_reach) {
-            self.check_bounds(m, index, memarg.offset, bytes);
+        if self.is_guarded(m) && in_reach {
+            return self.pointer(m, index, memarg.offset);
         }
-        self.pointer(m, index, memarg.offset)
+        self.checked_pointer(m, index, memarg.offset, bytes)
     }
 
     fn atomic(&mut self, op: Op, ty: Type, kind: MemKind, rmw: u32, (p, d): (Value, i64), args: &[Value]) -> Value {

@@ -96,7 +96,9 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
             if b.osr.as_ref().is_some_and(|o| o.outer == b.pos) {
                 let types = (0..height as usize).rev().filter_map(|i| validator.get_operand_type(i).flatten());
                 operands.extend(types);
-                if operands.len() != height as usize {
+                // Dead code begins in one of the structures around the loop. It is not entered, and what follows it may be without types.
+                let mut around = (0..).map_while(|depth| validator.get_control_frame(depth));
+                if around.any(|f| f.unreachable) || operands.len() != height as usize {
                     return Err(CompileError::Unsupported { what: "entry at an unreachable loop", offset });
                 }
             }

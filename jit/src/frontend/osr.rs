@@ -118,7 +118,8 @@ impl Builder<'_> {
         }
         let arity = self.block_arity(ty);
         let kind = if is_if { Kind::If(None) } else { Kind::Block };
-        let below = (height - u32::from(is_if) - arity.0) as usize;
+        // In dead code operands need not be there; the loop is refused later.
+        let below = height.saturating_sub(u32::from(is_if) + arity.0) as usize;
         self.open(kind, below, arity);
     }
 

@@ -40,6 +40,11 @@ pub struct Switches {
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
     pub rotate: bool,
+    /// Takes null for an element of a table whose index is out of bounds, for processors that run ahead of the check (done by the
+    /// front end).
+    pub mask_tables: bool,
+    /// Makes indices of memories that are checked zero in that case.
+    pub mask_memories: bool,
 }
 
 impl Default for Switches {
@@ -53,6 +58,8 @@ impl Default for Switches {
             unroll: true,
             cold: true,
             rotate: true,
+            mask_tables: true,
+            mask_memories: false,
         }
     }
 }

@@ -49,14 +49,16 @@
 ;; ~ v20:i64 = shl v10, v19 @6c
 ;; ~ v21:i64 = add v18, v20 @6c
 ;;   v22:i64 = pload/table v21 @6c
-;;   v23:i32 = fload.UninitializedElement v22, #8 @6c
-;; ~ v24:i32 = iconst #1063871843
-;; ~ v25:i32 = icmp.ne v23, v24 @6c
-;;   v26 = trap_if.IndirectCallTypeMismatch v25 @6c
+;; ~ v1:i64 = iconst #0
+;; ~ v23:i64 = select v14, v1, v22 @6c
+;;   v24:i32 = fload.UninitializedElement v23, #8 @6c
+;; ~ v25:i32 = iconst #1063871843
+;; ~ v26:i32 = icmp.ne v24, v25 @6c
+;;   v27 = trap_if.IndirectCallTypeMismatch v26 @6c
 ;; ~ v9:i32 = iconst #5
-;;   v27:i32 = call_near v22, v9, #1063871843 @6c
-;;   v28:i64 = proj v27, #1 @6c
-;;   v29 = return v28 @74
+;;   v28:i32 = call_near v23, v9, #1063871843 @6c
+;;   v29:i64 = proj v28, #1 @6c
+;;   v30 = return v29 @74
 ;; }
 ;; func (i32) -> () {
 ;; block0:
@@ -73,22 +75,23 @@
 ;; ~ v10:i64 = shl v1, v9 @79
 ;; ~ v11:i64 = add v8, v10 @79
 ;;   v12:i64 = pload/table v11 @79
-;;   v13:i32 = fload.UninitializedElement v12, #8 @79
-;; ~ v14:i32 = iconst #275811893
-;; ~ v15:i32 = icmp.ne v13, v14 @79
-;;   v16 = br_if v15, block1, block2 @79
+;; ~ v13:i64 = iconst #0
+;; ~ v14:i64 = select v6, v13, v12 @79
+;;   v15:i32 = fload.UninitializedElement v14, #8 @79
+;; ~ v16:i32 = iconst #275811893
+;; ~ v17:i32 = icmp.ne v15, v16 @79
+;;   v18 = br_if v17, block1, block2 @79
 ;; block1 cold:
-;; ~ v17:i64 = iconst #275811893
-;;   v18:i64 = helper/FuncRefIs v12, v17 @79
-;; ~ v19:i64 = iconst #0
-;; ~ v20:i32 = icmp.eq v18, v19 @79
-;;   v21 = trap_if.IndirectCallTypeMismatch v20 @79
-;;   v22 = jump block3 @79
-;; block2:
+;; ~ v19:i64 = iconst #275811893
+;;   v20:i64 = helper/FuncRefIs v14, v19 @79
+;; ~ v21:i32 = icmp.eq v20, v13 @79
+;;   v22 = trap_if.IndirectCallTypeMismatch v21 @79
 ;;   v23 = jump block3 @79
+;; block2:
+;;   v24 = jump block3 @79
 ;; block3:
-;;   v24 = call_any v12, #275811893 @79
-;;   v25 = return @7c
+;;   v25 = call_any v14, #275811893 @79
+;;   v26 = return @7c
 ;; }
 ;; func (i32) -> () {
 ;; block0:
@@ -113,9 +116,11 @@
 ;; ~ v12:i64 = shl v1, v11 @8e
 ;; ~ v13:i64 = add v10, v12 @8e
 ;;   v14:i64 = pload/table v13 @8e
-;;   v15:i32 = fload.UninitializedElement v14, #8 @8e
-;; ~ v16:i32 = iconst #1063871843
-;; ~ v17:i32 = icmp.ne v15, v16 @8e
-;;   v18 = trap_if.IndirectCallTypeMismatch v17 @8e
-;;   v19 = tail_call_near v14, v0, #1063871843 @8e
+;; ~ v15:i64 = iconst #0
+;; ~ v16:i64 = select v5, v15, v14 @8e
+;;   v17:i32 = fload.UninitializedElement v16, #8 @8e
+;; ~ v18:i32 = iconst #1063871843
+;; ~ v19:i32 = icmp.ne v17, v18 @8e
+;;   v20 = trap_if.IndirectCallTypeMismatch v19 @8e
+;;   v21 = tail_call_near v16, v0, #1063871843 @8e
 ;; }

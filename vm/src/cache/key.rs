@@ -78,7 +78,7 @@ impl Target {
             base: base(config),
             cpu: config.cpu(),
             segment: segment_available() && config.segment(),
-            passes: config.passes,
+            passes: jit::passes::Switches { mask_memories: config.memory_mode == MemoryMode::Masked, ..config.passes },
         }
     }
 
@@ -111,7 +111,7 @@ impl Target {
 fn bits(t: &Target) -> u32 {
     let (c, p) = (&t.cpu, &t.passes);
     let cpu = [c.popcnt, c.lzcnt, c.bmi1, c.bmi2, c.avx, c.avx2, c.fma, c.sse42, t.segment];
-    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.cold, p.rotate];
+    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.cold, p.rotate, p.mask_tables, p.mask_memories];
     cpu.iter().chain(&passes).fold(0, |n, &on| n << 1 | u32::from(on))
 }
 

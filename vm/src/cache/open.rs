@@ -255,6 +255,10 @@ impl Finder<'_> {
         if head.base != self.target.base {
             return Err("it was made by another version, or for other settings".into());
         }
+        let (has, wants) = (&head.passes, &self.target.passes);
+        if (wants.mask_tables && !has.mask_tables) || (wants.mask_memories && !has.mask_memories) {
+            return Err("it was made without the masks that these settings ask for".into());
+        }
         if !runs_on(&head.cpu, &self.target.cpu) || (head.segment && !self.target.segment) {
             return Err("it was made for another processor".into());
         }

@@ -17,7 +17,7 @@ fn detect() -> jit::CpuFeatures {
     let bit = |register: u32, n: u32| register >> n & 1 == 1;
     let (one, seven, extended) = (__cpuid(1), __cpuid_count(7, 0), __cpuid(0x8000_0001));
     // The system must keep the upper halves of registers, too.
-    let wide = bit(one.ecx, 27) && bit(one.ecx, 28) && crate::sys::keeps_wide_registers();
+    let wide = bit(one.ecx, 28) && crate::sys::keeps_wide_registers(one.ecx);
     jit::CpuFeatures {
         popcnt: bit(one.ecx, 23),
         lzcnt: bit(extended.ecx, 5),

@@ -11,9 +11,12 @@ use std::ptr;
 type Trapping<T = ()> = Result<T, TrapKind>;
 
 /// `at..at + len` as an address, if it lies within the memory.
+///
+/// # Safety
+/// The memory must be one of a store that is borrowed, or runs.
 #[inline(always)]
-fn address(m: *mut LinearMemory, at: u64, len: u64) -> Trapping<*mut u8> {
-    // SAFETY: callers pass memories of the running store.
+unsafe fn address(m: *mut LinearMemory, at: u64, len: u64) -> Trapping<*mut u8> {
+    // SAFETY: the caller's contract.
     let vm = unsafe { &(*m).vm };
     match at.checked_add(len) {
         // SAFETY: the range was just found to be within the memory.
@@ -23,24 +26,39 @@ fn address(m: *mut LinearMemory, at: u64, len: u64) -> Trapping<*mut u8> {
 }
 
 /// An aligned cell of so many bytes within the memory.
-pub(crate) fn atomic_address(m: *mut LinearMemory, at: u64, width: u64) -> Trapping<*mut u8> {
+///
+/// # Safety
+/// As [`address`].
+pub(crate) unsafe fn atomic_address(m: *mut LinearMemory, at: u64, width: u64) -> Trapping<*mut u8> {
     if !at.is_multiple_of(width) {
         return Err(TrapKind::UnalignedAtomic);
     }
-    address(m, at, width)
+    // SAFETY: the caller's contract.
+    unsafe { address(m, at, width) }
 }
 
-pub(crate) fn memory_fill(m: *mut LinearMemory, at: u64, value: u8, len: u64) -> Trapping {
-    let to = address(m, at, len)?;
-    // SAFETY: the range is within the memory.
-    unsafe { ptr::write_bytes(to, value, len as usize) };
+/// # Safety
+/// As [`address`], and nobody may hold a reference into the memory.
+pub(crate) unsafe fn memory_fill(m: *mut LinearMemory, at: u64, value: u8, len: u64) -> Trapping {
+    // SAFETY: the caller's contract; the range is within the memory.
+    unsafe { ptr::write_bytes(address(m, at, len)?, value, len as usize) };
     Ok(())
 }
 
-pub(crate) fn memory_copy(to: *mut LinearMemory, from: *mut LinearMemory, dst: u64, src: u64, len: u64) -> Trapping {
-    let (d, s) = (address(to, dst, len)?, address(from, src, len)?);
-    // SAFETY: both ranges are within their memories; they may overlap.
-    unsafe { ptr::copy(s, d, len as usize) };
+/// # Safety
+/// As [`memory_fill`], for both memories.
+pub(crate) unsafe fn memory_copy(
+    to: *mut LinearMemory,
+    from: *mut LinearMemory,
+    dst: u64,
+    src: u64,
+    len: u64,
+) -> Trapping {
+    // SAFETY: the caller's contract; both ranges are within their memories, and may overlap.
+    unsafe {
+        let (d, s) = (address(to, dst, len)?, address(from, src, len)?);
+        ptr::copy(s, d, len as usize);
+    }
     Ok(())
 }
 
@@ -48,7 +66,8 @@ pub(crate) fn memory_init(d: &mut InstanceData, memory: u32, segment: u32, dst: 
     let range = &d.module.inner.raw.data[segment as usize].range;
     let bytes: &[u8] = if d.dropped_data[segment as usize] { &[] } else { &d.module.inner.bytes[range.clone()] };
     let end = src.checked_add(len).filter(|&e| e <= bytes.len() as u64).ok_or(TrapKind::MemoryOutOfBounds)?;
-    let to = address(d.memory(memory), dst, len)?;
+    // SAFETY: memories of the instance, which is borrowed, are valid.
+    let to = unsafe { address(d.memory(memory), dst, len)? };
     let from = &bytes[src as usize..end as usize];
     // SAFETY: the range is within the memory, and module bytes are not guest memory.
     unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };

@@ -290,10 +290,14 @@ mod imp {
     /// Whether there is a way into compiled code here.
     pub(crate) const AVAILABLE: bool = true;
 
-    /// Whether the system keeps 256-bit registers across switches. The processor must have `xgetbv` and say that it is used.
-    pub(crate) fn keeps_wide_registers() -> bool {
+    /// Whether the system keeps 256-bit registers across switches. `features` are those of leaf 1 of `cpuid` in `ecx`.
+    pub(crate) fn keeps_wide_registers(features: u32) -> bool {
+        const XGETBV: u32 = 1 << 27; // the system has switched it on
+        if features & XGETBV == 0 {
+            return false;
+        }
         let low: u32;
-        // SAFETY: the caller has looked whether the instruction is there; it changes two registers.
+        // SAFETY: the instruction is there; it changes two registers.
         unsafe {
             std::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack));
         }

@@ -99,6 +99,7 @@ pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
         ("compiled+checked", Compiled, MemoryMode::Checked, false),
         ("compiled+fuel", Compiled, MemoryMode::Auto, true),
         ("compiled+checked+fuel", Compiled, MemoryMode::Checked, true),
+        ("compiled+masked", Compiled, MemoryMode::Masked, false),
         ("mixed", Mixed, MemoryMode::Auto, false),
         ("mixed+fuel", Mixed, MemoryMode::Auto, true),
         ("mixed+checked", Mixed, MemoryMode::Checked, false),

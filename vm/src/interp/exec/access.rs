@@ -4,6 +4,44 @@
 //! the registers that the fault handler reads: a fault in a guard page is then a trap with an exact place. Elsewhere there
 //! are no guard pages, every access has been checked, and plain reads and writes do.
 
+use crate::runtime::context::Slot;
+use crate::runtime::table::TableData;
+
+/// `value`, where a comparison has found `last` below `len`. A processor that runs ahead of that comparison gets 0 if it is not: the
+/// mask depends on the numbers, which are not guessed.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn masked(value: u64, last: u64, len: u64) -> u64 {
+    let mask: u64;
+    // SAFETY: registers only.
+    unsafe {
+        std::arch::asm!(
+            "cmp {last}, {len}", "sbb {mask}, {mask}",
+            last = in(reg) last, len = in(reg) len, mask = lateout(reg) mask, options(pure, nomem, nostack)
+        );
+    }
+    value & mask
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(crate) fn masked(value: u64, _: u64, _: u64) -> u64 {
+    value
+}
+
+/// A table's element, if there is one of that index.
+///
+/// # Safety
+/// The table must be one of the running instance's.
+#[inline(always)]
+pub(crate) unsafe fn element(table: *const TableData, index: u64) -> Option<*mut Slot> {
+    // SAFETY: the caller's contract; the index is below the length.
+    unsafe {
+        let len = (*table).vm.len as u64;
+        (index < len).then(|| (*table).vm.base.add(masked(index, index, len) as usize))
+    }
+}
+
 /// A scalar access: what is read or written, and how the value is extended.
 pub(crate) trait Access: 'static {
     /// Bytes accessed.

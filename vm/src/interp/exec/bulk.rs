@@ -1,5 +1,6 @@
 //! Instructions on whole memories, tables and references, and wide arithmetic: everything that is more than a load.
 
+use super::access;
 use crate::instance::InstanceData;
 use crate::interp::dispatch::{Acc, Dst, Handler, Mem, S, handler};
 use crate::runtime::bulk;
@@ -132,11 +133,8 @@ handler! {
     pub(crate) fn table_get(s) {
         let i = *s.inst();
         let t: *mut TableData = *(*s.ctx).tables.add(i.x as usize);
-        let index = *s.slot(i.b);
-        if index >= (*t).vm.len as u64 {
-            return s.trap(TrapKind::TableOutOfBounds);
-        }
-        *s.slot(i.a) = *(*t).vm.base.add(index as usize);
+        let Some(element) = access::element(t, *s.slot(i.b)) else { return s.trap(TrapKind::TableOutOfBounds) };
+        *s.slot(i.a) = *element;
         s.next(1)
     }
 }
@@ -146,11 +144,8 @@ handler! {
     pub(crate) fn table_set(s) {
         let i = *s.inst();
         let t: *mut TableData = *(*s.ctx).tables.add(i.x as usize);
-        let index = *s.slot(i.a);
-        if index >= (*t).vm.len as u64 {
-            return s.trap(TrapKind::TableOutOfBounds);
-        }
-        *(*t).vm.base.add(index as usize) = *s.slot(i.b);
+        let Some(element) = access::element(t, *s.slot(i.a)) else { return s.trap(TrapKind::TableOutOfBounds) };
+        *element = *s.slot(i.b);
         s.next(1)
     }
 }

@@ -4,6 +4,7 @@
 //! of every call holds in x how many slots behind the caller's frame the callee's begins. A callee in another instance
 //! returns to `CROSS_RETURN`, which finds the caller in the store's list of such calls.
 
+use super::access;
 use super::control::copy_slots;
 use super::exception::{throw_handle, throw_in_caller};
 use crate::error::Error;
@@ -99,11 +100,8 @@ handler! {
     fn call_indirect<A: Src>(s) {
         let i = *s.inst();
         let table = *(*s.ctx).tables.add(i.b as usize);
-        let index = A::get::<u64>(&s, i.a);
-        if index >= (*table).vm.len as u64 {
-            return s.trap(TrapKind::UndefinedElement);
-        }
-        let f = *(*table).vm.base.add(index as usize) as *const VmFuncRef;
+        let Some(element) = access::element(table, A::get::<u64>(&s, i.a)) else { return s.trap(TrapKind::UndefinedElement) };
+        let f = *element as *const VmFuncRef;
         if f.is_null() {
             return s.trap(TrapKind::UninitializedElement);
         }
@@ -358,11 +356,8 @@ handler! {
     pub(crate) fn return_call_indirect(s) {
         let i = *s.inst();
         let table = *(*s.ctx).tables.add(i.b as usize);
-        let index = *s.slot(i.a);
-        if index >= (*table).vm.len as u64 {
-            return s.trap(TrapKind::UndefinedElement);
-        }
-        let f = *(*table).vm.base.add(index as usize) as *const VmFuncRef;
+        let Some(element) = access::element(table, *s.slot(i.a)) else { return s.trap(TrapKind::UndefinedElement) };
+        let f = *element as *const VmFuncRef;
         if f.is_null() {
             return s.trap(TrapKind::UninitializedElement);
         }
