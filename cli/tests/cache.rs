@@ -124,8 +124,9 @@ fn a_second_run_starts_with_the_code_of_the_first() {
     let run = || home.vm(&["run", "--stats", "--tier-threshold", "500", "--invoke", "repeat", &file, "2000"]).ok();
     run().has("kept for the next run").has_not("were compiled before");
     assert_eq!(home.entries(), 1);
-    let second = run().has("were compiled before");
-    assert!(second.err.contains("compiled 0 functions and 0 loops"), "{second:#?}");
+    // What a run ends too early for is compiled in the next one, until nothing is left.
+    let all = |_| run().has("were compiled before").err.contains("compiled 0 functions and 0 loops");
+    assert!((0..20).any(all), "something is compiled in every run");
     run().has("were compiled before");
     home.vm(&["run", "--stats", "--no-cache", "--invoke", "repeat", &file, "2000"]).ok().has_not("before");
     let other = home.path("other");

@@ -673,3 +673,59 @@ fn the_stack_may_end_between_two_pushes() {
         }
     }
 }
+
+/// An interpreter: adds, subtracts, skips, loops, and ends at 4; anything else is a trap, and so is code that goes on behind memory.
+const INTERPRETER: &str = r#"(module
+    (import "h" "count" (func $count))
+    (memory 1)
+    (func (export "run") (param $pc i32) (result i32) (local $x i32) (local $n i32)
+      (loop $next
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (block $bad (block $end (block $host (block $again (block $skip (block $sub (block $add
+          (br_table $add $sub $skip $again $end $host $bad
+            (i32.load8_u (local.tee $pc (i32.add (local.get $pc) (i32.const 1))))))
+          (local.set $x (i32.add (local.get $x) (i32.const 3)))
+          (br $next))
+          (local.set $x (i32.sub (local.get $x) (i32.const 1)))
+          (br $next))
+          (local.set $pc (i32.add (local.get $pc) (i32.const 1)))
+          (br $next))
+          (br_if $next (i32.ge_s (local.get $n) (i32.const 2000)))
+          (local.set $pc (i32.const 99))
+          (br $next))
+          (call $count)
+          (br $next))
+          (return (i32.add (local.get $x) (local.get $n))))
+        (unreachable))
+      (unreachable))
+    ;; 100: all operations, again and again; 200: one that is unknown; 65500: to the end of memory
+    (data (i32.const 100) "\00\00\01\02\06\00\05\01\03\04")
+    (data (i32.const 200) "\00\01\05\02\09\09")
+    (data (i32.const 65500) "\01\01"))"#;
+
+#[test]
+fn guests_that_are_interpreters_go_their_way_in_every_tier() {
+    for (fuel, interruption) in [(false, false), (false, true), (true, false), (true, true)] {
+        let outcomes = ALL.map(|execution| {
+            let engine = engine(execution, |c| {
+                c.fuel(fuel).interruption(interruption);
+            });
+            let (mut store, i) = instance(&engine, INTERPRETER);
+            let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+            [99, 199, 65499, 102, 99].map(|pc| {
+                if fuel {
+                    // Enough for some of them only.
+                    store.set_fuel(30_000).expect("counted");
+                }
+                let outcome = describe(run.call(&mut store, pc));
+                let left = if fuel { store.get_fuel().expect("counted") } else { 0 };
+                (outcome, left, *store.data())
+            })
+        });
+        for (i, o) in outcomes.iter().enumerate() {
+            assert_eq!(*o, outcomes[0], "fuel {fuel}, interruption {interruption}, {:?}", ALL[i]);
+        }
+        assert!(outcomes[0][2].0.starts_with("MemoryOutOfBounds"), "{:?}", outcomes[0]);
+        assert!(outcomes[0][1].0.starts_with("Unreachable"), "{:?}", outcomes[0]);
+    }
+}

@@ -89,11 +89,18 @@ fn ints(ty: Ty) -> u64 {
 fn check(mode: &Mode, bytes: &[u8], program: &Program, expected: &[Expected], what: &str) {
     let module = Module::new(&mode.engine, bytes).unwrap_or_else(|e| panic!("{what}: {e}"));
     module.validate_bodies().unwrap_or_else(|e| panic!("{what}: the generated module is not valid: {e}"));
+    for _ in 0..mode.rounds {
+        run(mode, &module, program, expected, what);
+    }
+}
+
+/// Makes the calls in a new store.
+fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], what: &str) {
     let mut store = Store::new(&mode.engine, ());
     if mode.fuel {
         store.set_fuel(1 << 40).expect("fuel is on");
     }
-    let instance = Linker::new(&mode.engine).instantiate(&mut store, &module).expect("nothing is imported");
+    let instance = Linker::new(&mode.engine).instantiate(&mut store, module).expect("nothing is imported");
     let memory = instance.get_memory(&mut store, "memory").expect("exported");
     for (i, e) in expected.iter().enumerate() {
         let f = &program.functions[e.function];

@@ -41,6 +41,8 @@ pub(crate) struct Mode {
     pub(crate) name: &'static str,
     pub(crate) engine: Engine,
     pub(crate) fuel: bool,
+    /// How often a module is to be run, each time in a store of its own.
+    pub(crate) rounds: u32,
 }
 
 /// How guests are executed.
@@ -54,6 +56,8 @@ pub(crate) enum Execution {
     Mixed,
     /// By the interpreter up to a loop, from there on compiled.
     Replaced,
+    /// By the interpreter until other threads have compiled what is hot.
+    Background,
 }
 
 impl Execution {
@@ -63,6 +67,7 @@ impl Execution {
             Execution::Interpreted => config.tier(Tier::Interp),
             Execution::Compiled => config.tier(Tier::Jit),
             Execution::Mixed => config.tier(Tier::Auto).compile_threads(0).tier_threshold(1),
+            Execution::Background => config.tier(Tier::Auto).compile_threads(2).tier_threshold(3),
             Execution::Replaced => config.tier(Tier::Auto).compile_threads(0).tier_threshold(0),
         };
     }
@@ -89,7 +94,7 @@ pub(crate) fn engine() -> Engine {
 
 /// Every way of executing, with guarded and checked memories, with and without fuel. The interpreter comes first.
 pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
-    use Execution::{Compiled, Interpreted, Mixed, Replaced};
+    use Execution::{Background, Compiled, Interpreted, Mixed, Replaced};
     let rows = [
         ("guarded", Interpreted, MemoryMode::Auto, false),
         ("checked", Interpreted, MemoryMode::Checked, false),
@@ -106,12 +111,16 @@ pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
         ("replaced", Replaced, MemoryMode::Auto, false),
         ("replaced+checked", Replaced, MemoryMode::Checked, false),
         ("replaced+fuel", Replaced, MemoryMode::Auto, true),
+        ("background", Background, MemoryMode::Auto, false),
+        ("background+fuel", Background, MemoryMode::Auto, true),
     ];
     rows.map(|(name, execution, memory, fuel)| {
         let mut config = Config::new();
         execution.set(config.memory_mode(memory).fuel(fuel));
         change(&mut config);
-        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel }
+        // Where it is a matter of chance what is compiled when.
+        let rounds = if matches!(execution, Background) { 3 } else { 1 };
+        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel, rounds }
     })
     .into()
 }
@@ -123,7 +132,7 @@ pub(crate) fn stressed() -> Vec<Mode> {
     rows.map(|(name, execution, stress)| {
         let mut config = Config::new();
         execution.set(config.gc_stress(stress));
-        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel: false }
+        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel: false, rounds: 1 }
     })
     .into()
 }
