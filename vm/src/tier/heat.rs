@@ -89,7 +89,7 @@ fn wanted_loop<'a>(heat: &FuncHeat, samples: u32, loops: &[&'a Loop], config: &C
     let wanted = match State::of(&heat.state) {
         _ if config.threshold == 0 => return Some(innermost),
         State::Refused => false,
-        State::Done => innermost.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE,
+        State::Done => innermost.late.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= LATE,
         State::Cold | State::Queued => samples >= config.samples() && heat.entries.load(Ordering::Relaxed) == 0,
     };
     // A loop that has been asked for will do.
