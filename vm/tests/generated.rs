@@ -8,10 +8,10 @@
 mod behaviour;
 mod support;
 
-use behaviour::{describe, imports, kind, module, observe, run, value};
+use behaviour::{describe, imports, kind, limits, module, observe, run, value};
 use std::time::{Duration, Instant};
 use support::{Mode, Rng};
-use vm::{Extern, HeapType, Instance, Module, RefType, Store, StoreLimits, TrapKind, Val, ValType};
+use vm::{Extern, HeapType, Instance, Module, RefType, Store, TrapKind, Val, ValType};
 
 /// How long a module may wait for what never comes.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -87,12 +87,7 @@ fn fuel_is_the_same_for_all_memories() {
 fn exhaust(mode: &Mode, bytes: &[u8], seed: u64) -> Option<Vec<String>> {
     let module = Module::new(&mode.engine, bytes).ok()?;
     let mut store = Store::new(&mode.engine, 0);
-    store.limits(StoreLimits {
-        memory_bytes: Some(16 << 20),
-        table_elements: Some(20_000),
-        gc_heap_bytes: Some(16 << 20),
-        ..Default::default()
-    });
+    store.limits(limits());
     store.set_fuel(10_000).ok()?;
     store.set_deadline(Some(Instant::now() + PATIENCE));
     let mut rng = Rng::new(seed ^ 0x77);

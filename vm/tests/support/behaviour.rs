@@ -188,6 +188,16 @@ pub(crate) fn observe(store: &mut Store<u64>, instance: Instance, log: &mut Vec<
     }
 }
 
+/// What a store of a generated module may hold.
+pub(crate) fn limits() -> StoreLimits {
+    StoreLimits {
+        memory_bytes: Some(16 << 20),
+        table_elements: Some(20_000),
+        gc_heap_bytes: Some(16 << 20),
+        ..Default::default()
+    }
+}
+
 /// Runs everything a module exports. Out: what happened, line by line; `None` when it waited for what never came within `patience`.
 pub(crate) fn run(mode: &Mode, bytes: &[u8], seed: u64, patience: Duration) -> Option<Vec<String>> {
     let mut log = Vec::new();
@@ -199,12 +209,7 @@ pub(crate) fn run(mode: &Mode, bytes: &[u8], seed: u64, patience: Duration) -> O
         log.push(format!("bodies: {}", kind(&e)));
     }
     let mut store = Store::new(&mode.engine, 0);
-    store.limits(StoreLimits {
-        memory_bytes: Some(16 << 20),
-        table_elements: Some(20_000),
-        gc_heap_bytes: Some(16 << 20),
-        ..Default::default()
-    });
+    store.limits(limits());
     if mode.fuel {
         store.set_fuel(1 << 40).expect("fuel is on");
     }
