@@ -27,7 +27,7 @@ const ITERATES: u32 = 2;
 pub(crate) struct FuncHeat {
     pub(crate) samples: AtomicU32,
     /// How many of them were at its entry.
-    entries: AtomicU32,
+    pub(crate) entries: AtomicU32,
     /// A [`State`].
     pub(crate) state: AtomicU8,
 }
@@ -69,7 +69,7 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
                 queue.request(job(Entry::Loop(l.offset)), &l.state, config);
                 // The next run enters the function, for which this one need not.
                 if config.cache.is_some() && config.threshold > 0 {
-                    queue.request(job(Entry::Function), &heat.state, config);
+                    queue.request(job(Entry::Function).ahead(), &heat.state, config);
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! What is to be compiled, and the threads that do it.
 //!
 //! In: requests. Out: published code, or a function marked as refused. Threads start when there is work for them, hold a
-//! module only while they work on it, and end with the engine; nobody waits for them. The hottest request goes first. When
-//! there are none, what has been compiled is saved from time to time.
+//! module only while they work on it, and end with the engine; nobody waits for them. What promises the most for its size goes
+//! first, and what is no longer hot when its turn comes is left until it is asked for again. When there is nothing to do, what has
+//! been compiled is saved from time to time.
 
 use super::compile::{draft, publish};
 use crate::cache::save_in_background;
@@ -11,7 +12,15 @@ use crate::module::{Module, ModuleInner};
 use jit::Entry;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A request that has waited for so long is dropped if the interpreter has not been seen in its function since: a program passes
+/// through phases, and code of the last one only delays that of the present one.
+const STALE: Duration = Duration::from_millis(30);
+/// What a compilation costs whatever the size of the function, in bytes of a body that take as long.
+const FIXED_COST: u64 = 200;
+/// How much more a loop is worth than a function with as many samples: somebody is in it.
+const LOOP_WORTH: u64 = 4;
 
 /// Stack of a compiling thread: passes may recurse as deeply as a function nests.
 pub(crate) const STACK: usize = 64 << 20;
@@ -43,11 +52,26 @@ pub(crate) struct Job {
     guarded: bool,
     own_func: u32,
     entry: Entry,
+    /// Bytes of the function's body.
+    size: u32,
+    asked: Instant,
+    /// Samples that the function had then.
+    samples: u32,
+    /// It is for the next run, as long as nobody calls the function in this one.
+    ahead: bool,
 }
 
 impl Job {
     pub(crate) fn new(module: &Module, guarded: bool, own_func: u32, entry: Entry) -> Job {
-        Job { module: Arc::downgrade(&module.inner), guarded, own_func, entry }
+        let size = module.inner.raw.bodies[own_func as usize].range().len() as u32;
+        let samples = module.code(guarded).heat()[own_func as usize].samples.load(Ordering::Relaxed);
+        let module = Arc::downgrade(&module.inner);
+        Job { module, guarded, own_func, entry, size, asked: Instant::now(), samples, ahead: false }
+    }
+
+    /// The same for the next run.
+    pub(crate) fn ahead(self) -> Job {
+        Job { ahead: true, ..self }
     }
 
     /// Compiles and publishes, if the module is still there.
@@ -56,7 +80,10 @@ impl Job {
         let module = Module { inner };
         let done = draft(&module.inner, self.guarded, self.own_func, self.entry)
             .is_some_and(|d| publish(&module, self.guarded, vec![d]));
-        let state = if done { State::Done } else { State::Refused };
+        self.set_state(&module, if done { State::Done } else { State::Refused });
+    }
+
+    fn set_state(&self, module: &Module, state: State) {
         let code = module.code(self.guarded);
         match self.entry {
             Entry::Function => code.heat()[self.own_func as usize].state.store(state as u8, Ordering::Relaxed),
@@ -64,13 +91,32 @@ impl Job {
         }
     }
 
-    /// How urgent it is: loops before functions, because somebody is in them, then by heat.
-    fn urgency(&self) -> (bool, u32) {
-        let heat = self.module.upgrade().map_or(0, |inner| {
-            let code = Module { inner };
-            code.code(self.guarded).heat()[self.own_func as usize].samples.load(Ordering::Relaxed)
-        });
-        (self.entry != Entry::Function, heat)
+    /// Samples of the function and how many of them were at its entry; none once the module is gone.
+    fn heat(&self) -> (u32, u32) {
+        let Some(inner) = self.module.upgrade() else { return (0, 0) };
+        let module = Module { inner };
+        let heat = &module.code(self.guarded).heat()[self.own_func as usize];
+        (heat.samples.load(Ordering::Relaxed), heat.entries.load(Ordering::Relaxed))
+    }
+
+    /// How urgent it is: what is for this run first, by what it promises for its cost.
+    fn urgency(&self) -> (bool, u64) {
+        let (samples, entries) = self.heat();
+        let worth = if self.entry == Entry::Function { 1 } else { LOOP_WORTH };
+        let gain = (u64::from(samples) * worth << 24) / (u64::from(self.size) + FIXED_COST);
+        (!self.ahead || entries > 0, gain)
+    }
+
+    /// Whether nothing has been seen of the function for a while; it may then be asked for again.
+    fn is_stale(&self) -> bool {
+        !self.ahead && self.asked.elapsed() > STALE && self.heat().0 == self.samples
+    }
+
+    /// Leaves it.
+    fn forget(self) {
+        if let Some(inner) = self.module.upgrade() {
+            self.set_state(&Module { inner }, State::Cold);
+        }
     }
 }
 
@@ -170,8 +216,14 @@ impl Queue {
 impl Pending {
     /// The most urgent job.
     fn take(&mut self) -> Option<Job> {
-        let (i, _) = self.jobs.iter().enumerate().max_by_key(|(_, j)| j.urgency())?;
-        Some(self.jobs.swap_remove(i))
+        loop {
+            let (i, _) = self.jobs.iter().enumerate().max_by_key(|(_, j)| j.urgency())?;
+            let job = self.jobs.swap_remove(i);
+            if !job.is_stale() {
+                return Some(job);
+            }
+            job.forget();
+        }
     }
 }
 
