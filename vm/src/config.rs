@@ -129,7 +129,7 @@ impl Default for Config {
             features: wasm::default_features(),
             budget: 20_000,
             interruption: true,
-            threshold: 20_000,
+            threshold: 2_000,
             compile_threads: None,
             compile_log: false,
             profile: None,

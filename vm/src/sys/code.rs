@@ -134,23 +134,8 @@ impl CodeMemory {
                 // SAFETY: the piece lies in the window, which nobody else has.
                 unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), window.base.add(at - from), bytes.len()) };
             }
-            drop(window);
-            synchronise();
         }
         Ok(())
-    }
-}
-
-/// Has every thread of the process fetch anew what it executes next. A processor may have read ahead what lay at an address before,
-/// and by its manual need not notice a write by way of another address until it executes a serialising instruction. Where the kernel cannot do it, reading ahead is left to the processor's coherence, as everywhere else.
-fn synchronise() {
-    const SYNC_CORE: libc::c_int = 1 << 5;
-    const REGISTER_SYNC_CORE: libc::c_int = 1 << 6;
-    static REGISTERED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    // SAFETY: the call takes three numbers and has no effect on memory.
-    let command = |c: libc::c_int| unsafe { libc::syscall(libc::SYS_membarrier, c, 0, 0) } == 0;
-    if *REGISTERED.get_or_init(|| command(REGISTER_SYNC_CORE)) {
-        command(SYNC_CORE);
     }
 }
 
