@@ -40,7 +40,7 @@ pub(super) fn add(f: &mut Func, i: &Inst) -> Option<Value> {
             }
         }
     }
-    rotation(f, i)
+    wide::high(f, i).or_else(|| wide::low(f, i)).or_else(|| rotation(f, i))
 }
 
 pub(super) fn sub(f: &mut Func, i: &Inst) -> Option<Value> {
@@ -223,7 +223,7 @@ pub(super) fn or(f: &mut Func, i: &Inst) -> Option<Value> {
         }
         return None;
     }
-    rotation(f, i)
+    wide::low(f, i).or_else(|| rotation(f, i))
 }
 
 pub(super) fn xor(f: &mut Func, i: &Inst) -> Option<Value> {

@@ -5,13 +5,14 @@
 //! looks at most a few instructions deep. What a rule makes goes through the rules again.
 //!
 //! `int` has integer arithmetic and bits, `compare` comparisons and selections, `float` what is exact for floats,
-//! `divide` division by constants, `bits` what is known of a value's bits.
+//! `divide` division by constants, `wide` products made out of halves, `bits` what is known of a value's bits.
 
 mod bits;
 mod compare;
 mod divide;
 mod float;
 mod int;
+mod wide;
 
 use crate::ir::{FloatCc, Func, Inst, IntCc, Op, Type, Value};
 

@@ -1,0 +1,109 @@
+//! Products of 64 by 64 bits that modules make out of 32-bit halves.
+//!
+//! In: such computations in any order of their parts, some of them with a slip in one part. Out: compiled, they give what the
+//! interpreter gives; without a slip that is the product.
+
+mod support;
+
+use support::{Execution, Rng};
+use vm::{Config, Engine, Instance, Module, Store};
+
+/// One computation.
+struct Case {
+    text: String,
+    /// The second factor, if it is constant.
+    constant: Option<u64>,
+    slip: bool,
+    /// What is added to the high half.
+    added: u64,
+}
+
+const INTERESTING: [u64; 8] =
+    [0, 1, 0xffff_ffff, 0x1_0000_0000, u64::MAX, 0x8000_0000_0000_0000, 0xffff_ffff_0000_0001, 0x9e37_79b1_85eb_ca87];
+
+fn number(rng: &mut Rng) -> u64 {
+    if rng.chance(40) { *rng.pick(&INTERESTING) } else { rng.next() >> rng.below(64) }
+}
+
+fn either(rng: &mut Rng, op: &str, a: &str, b: &str) -> String {
+    if rng.chance(50) { format!("({op} {a} {b})") } else { format!("({op} {b} {a})") }
+}
+
+/// The sum of terms in any order and bracketing.
+fn sum(rng: &mut Rng, mut terms: Vec<String>) -> String {
+    while terms.len() > 1 {
+        let a = terms.swap_remove(rng.below(terms.len()));
+        let b = terms.swap_remove(rng.below(terms.len()));
+        terms.push(format!("(i64.add {a} {b})"));
+    }
+    terms.remove(0)
+}
+
+fn case(rng: &mut Rng) -> Case {
+    let constant = rng.chance(40).then(|| number(rng));
+    let slip = rng.chance(50);
+    // Which part is wrong, and the numbers that are wrong in it.
+    let wrong = if slip { rng.below(9) } else { usize::MAX };
+    let shift = |part| if part == wrong { 31 } else { 32 };
+    let mask = |part| if part == wrong { 0x7fff_ffff_u64 } else { 0xffff_ffff };
+    let x = "(local.get $x)".to_string();
+    let y = constant.map_or("(local.get $y)".to_string(), |c| format!("(i64.const {})", c as i64));
+    let half = |v: &str, part| format!("(i64.and {v} (i64.const {}))", mask(part));
+    let high = |v: &str, part| format!("(i64.shr_u {v} (i64.const {}))", shift(part));
+    let (xl, yl, xh, yh) = (half(&x, 0), half(&y, 1), high(&x, 2), high(&y, 3));
+    let (first, second) = if rng.chance(50) { ((&xh, &yl), (&xl, &yh)) } else { ((&xl, &yh), (&xh, &yl)) };
+    let second = if wrong == 8 { first } else { second };
+    let lows = either(rng, "i64.mul", &half(&x, 7), &yl);
+    let cross = either(rng, "i64.mul", first.0, first.1);
+    let t = either(rng, "i64.add", &cross, &high(&lows, 4));
+    let cross = either(rng, "i64.mul", second.0, second.1);
+    let u = either(rng, "i64.add", &cross, &half("(local.get $t)", 5));
+    let highs = either(rng, "i64.mul", &xh, &yh);
+    let mut terms = vec![highs, high("(local.get $t)", 6), high("(local.get $u)", 9)];
+    let added = if rng.chance(50) { number(rng) } else { 0 };
+    if added != 0 {
+        terms.push(format!("(i64.const {})", added as i64));
+    }
+    let join = *rng.pick(&["i64.or", "i64.add", "i64.xor"]);
+    let low_half = if rng.chance(50) { half(&lows, 9) } else { half(&format!("(i64.mul {x} {y})"), 9) };
+    let low = either(rng, join, "(i64.shl (local.get $u) (i64.const 32))", &low_half);
+    let high = sum(rng, terms);
+    let text = format!(
+        "(module (func (export \"f\") (param $x i64) (param $y i64) (result i64 i64) (local $t i64) (local $u i64)
+        (local.set $t {t}) (local.set $u {u}) {low} {high}))"
+    );
+    Case { text, constant, slip, added }
+}
+
+#[test]
+fn products_of_halves_are_what_they_are() {
+    let engines: Vec<Engine> = [Execution::Interpreted, Execution::Compiled]
+        .iter()
+        .map(|e| {
+            let mut config = Config::new();
+            e.set(&mut config);
+            Engine::new(&config).expect("the settings can be met")
+        })
+        .collect();
+    let mut rng = Rng::new(1);
+    for _ in 0..400 {
+        let case = case(&mut rng);
+        let inputs: Vec<(u64, u64)> = (0..24).map(|_| (number(&mut rng), number(&mut rng))).collect();
+        let [interpreted, compiled] = [0, 1].map(|e| results(&engines[e], &case, &inputs));
+        assert_eq!(interpreted, compiled, "{}", case.text);
+        for (&(x, y), &(low, high)) in inputs.iter().zip(&compiled).filter(|_| !case.slip) {
+            let product = u128::from(x) * u128::from(case.constant.unwrap_or(y));
+            let expected = (product as u64, ((product >> 64) as u64).wrapping_add(case.added));
+            assert_eq!((low as u64, high as u64), expected, "{x:#x} {y:#x}\n{}", case.text);
+        }
+    }
+}
+
+fn results(engine: &Engine, case: &Case, inputs: &[(u64, u64)]) -> Vec<(i64, i64)> {
+    let module = Module::new(engine, &case.text).unwrap_or_else(|e| panic!("{e}\n{}", case.text));
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
+    let f = instance.get_export(&mut store, "f").and_then(vm::Extern::into_func).expect("exported");
+    let f = f.typed::<(i64, i64), (i64, i64)>(&store).expect("of that type");
+    inputs.iter().map(|&(x, y)| f.call(&mut store, (x as i64, y as i64)).expect("no trap")).collect()
+}
