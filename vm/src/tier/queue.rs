@@ -103,7 +103,7 @@ impl Job {
     fn urgency(&self) -> (bool, u64) {
         let (samples, entries) = self.heat();
         let worth = if self.entry == Entry::Function { 1 } else { LOOP_WORTH };
-        let gain = (u64::from(samples) * worth << 24) / (u64::from(self.size) + FIXED_COST);
+        let gain = ((u64::from(samples) * worth) << 24) / (u64::from(self.size) + FIXED_COST);
         (!self.ahead || entries > 0, gain)
     }
 
