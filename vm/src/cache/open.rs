@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::module::{Bytes, Module, binary};
 use crate::runtime::memory::LinearMemory;
-use crate::sys::{MappedFile, NATIVE_AVAILABLE, guards_available};
+use crate::sys::{MappedFile, NATIVE_AVAILABLE, expect_to_fill, guards_available};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -123,6 +123,7 @@ pub(crate) fn open(engine: &Engine, path: &Path, trusted: bool) -> Result<Module
     // Before reading: what changes later has another identity.
     let settled = identity.is_settled();
     let mut bytes = Vec::with_capacity(identity.len() as usize + 1);
+    expect_to_fill(bytes.spare_capacity_mut());
     file.read_to_end(&mut bytes).map_err(io)?;
     let unchanged = settled && Identity::of(&file).map_err(io)? == identity;
     finder.by_bytes(dir.as_ref(), bytes, unchanged.then_some(identity))
