@@ -286,8 +286,8 @@ pub(crate) struct Execution {
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) memory: Memory,
 
-    /// Collect garbage at every so many allocations, to test the collector
-    #[arg(long, value_name = "N", hide = true)]
+    /// Collect garbage at every allocation, or at one in so many, to test programs and the collector
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) gc_stress: Option<u32>,
 }
 
