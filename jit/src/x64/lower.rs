@@ -549,6 +549,9 @@ impl<'a> Lower<'a> {
     }
 
     fn add(&mut self, v: Value) {
+        if self.with_carry(v) {
+            return;
+        }
         let i = *self.f.inst(v);
         let size = i.ty.bytes() as u8;
         let (a, b) = (i.args[0], i.args[1]);
@@ -582,7 +585,9 @@ impl<'a> Lower<'a> {
             self.emit(MInst::new(MOp::Unary).size(size).cc(3), &[tied(d), used(a)]);
             return;
         }
-        self.alu(v, 5, false);
+        if !self.with_carry(v) {
+            self.alu(v, 5, false);
+        }
     }
 
     fn xor(&mut self, v: Value) {

@@ -5,6 +5,7 @@
 
 pub mod adapter;
 mod call;
+mod carry;
 mod convert;
 mod dispatch;
 mod emit;

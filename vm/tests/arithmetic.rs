@@ -1,7 +1,7 @@
-//! Products of 64 by 64 bits that modules make out of 32-bit halves.
+//! Arithmetic that the compiler puts together from several instructions.
 //!
-//! In: such computations in any order of their parts, some of them with a slip in one part. Out: compiled, they give what the
-//! interpreter gives; without a slip that is the product.
+//! In: products of 64 by 64 bits made out of 32-bit halves, in any order of their parts, some of them with a slip in one part; sums with
+//! outcomes of comparisons. Out: compiled, they give what the interpreter gives; without a slip that is the product.
 
 mod support;
 
@@ -75,21 +75,70 @@ fn case(rng: &mut Rng) -> Case {
     Case { text, constant, slip, added }
 }
 
+fn engines() -> [Engine; 2] {
+    [Execution::Interpreted, Execution::Compiled].map(|e| {
+        let mut config = Config::new();
+        e.set(&mut config);
+        Engine::new(&config).expect("the settings can be met")
+    })
+}
+
+#[test]
+fn sums_with_outcomes_of_comparisons_are_the_same() {
+    let engines = engines();
+    let constants = [0, 1, -1, 5, i64::from(i32::MAX), i64::from(i32::MIN), i64::MAX, i64::MIN];
+    let inputs: Vec<(u64, u64)> = INTERESTING.iter().flat_map(|&x| INTERESTING.map(|y| (x, y))).collect();
+    for condition in ["lt_u", "gt_u", "le_u", "ge_u", "lt_s", "ge_s", "eq", "ne"] {
+        for ty in ["i32", "i64"] {
+            let [x, y] = ["$x", "$y"].map(|v| match ty {
+                "i32" => format!("(i32.wrap_i64 (local.get {v}))"),
+                _ => format!("(local.get {v})"),
+            });
+            let constant = |c: i64| format!("({ty}.const {})", if ty == "i32" { i64::from(c as i32) } else { c });
+            let mut rights = vec![y.clone()];
+            rights.extend(constants.map(constant));
+            for right in rights {
+                sums(&engines, &inputs, [&format!("({ty}.{condition} {x} {right})"), &x, &y], ty);
+            }
+        }
+    }
+}
+
+/// All sums of a comparison with operands of it and a constant.
+fn sums(engines: &[Engine; 2], inputs: &[(u64, u64)], [compare, x, y]: [&str; 3], ty: &str) {
+    let mut narrow = [x.to_string(), y.to_string()];
+    if ty == "i64" {
+        narrow = narrow.map(|v| format!("(i32.wrap_i64 {v})"));
+    }
+    let wide = format!("(i64.extend_i32_u {compare})");
+    let sums = [
+        format!("(i64.add (local.get $y) {wide})"),
+        format!("(i64.add {wide} (i64.add (local.get $x) (local.get $y)))"),
+        format!("(i64.sub (local.get $x) {wide})"),
+        format!("(i64.sub {wide} (local.get $x))"),
+        format!("(i64.add {wide} (i64.const 7))"),
+        format!("(i64.extend_i32_u (i32.add {} {compare}))", narrow[0]),
+        format!("(i64.extend_i32_s (i32.sub {} {compare}))", narrow[1]),
+        format!("(i64.extend_i32_u (i32.sub (i32.const 3) {compare}))"),
+    ];
+    for pair in sums.chunks(2) {
+        let text = format!(
+            "(module (func (export \"f\") (param $x i64) (param $y i64) (result i64 i64) {} {}))",
+            pair[0], pair[1]
+        );
+        let [interpreted, compiled] = [0, 1].map(|e| results(&engines[e], &text, inputs));
+        assert_eq!(interpreted, compiled, "{text}");
+    }
+}
+
 #[test]
 fn products_of_halves_are_what_they_are() {
-    let engines: Vec<Engine> = [Execution::Interpreted, Execution::Compiled]
-        .iter()
-        .map(|e| {
-            let mut config = Config::new();
-            e.set(&mut config);
-            Engine::new(&config).expect("the settings can be met")
-        })
-        .collect();
+    let engines = engines();
     let mut rng = Rng::new(1);
     for _ in 0..400 {
         let case = case(&mut rng);
         let inputs: Vec<(u64, u64)> = (0..24).map(|_| (number(&mut rng), number(&mut rng))).collect();
-        let [interpreted, compiled] = [0, 1].map(|e| results(&engines[e], &case, &inputs));
+        let [interpreted, compiled] = [0, 1].map(|e| results(&engines[e], &case.text, &inputs));
         assert_eq!(interpreted, compiled, "{}", case.text);
         for (&(x, y), &(low, high)) in inputs.iter().zip(&compiled).filter(|_| !case.slip) {
             let product = u128::from(x) * u128::from(case.constant.unwrap_or(y));
@@ -99,8 +148,8 @@ fn products_of_halves_are_what_they_are() {
     }
 }
 
-fn results(engine: &Engine, case: &Case, inputs: &[(u64, u64)]) -> Vec<(i64, i64)> {
-    let module = Module::new(engine, &case.text).unwrap_or_else(|e| panic!("{e}\n{}", case.text));
+fn results(engine: &Engine, text: &str, inputs: &[(u64, u64)]) -> Vec<(i64, i64)> {
+    let module = Module::new(engine, text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut store = Store::new(engine, ());
     let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
     let f = instance.get_export(&mut store, "f").and_then(vm::Extern::into_func).expect("exported");
