@@ -73,6 +73,7 @@ fn some(rng: &mut Rng) -> Switches {
         merge_blocks: coin(),
         cold: coin(),
         rotate: coin(),
+        inline: coin(),
         ..Switches::default()
     }
 }

@@ -17,6 +17,7 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod inline;
 mod loads;
 mod memory;
 mod objects;
@@ -76,6 +77,7 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     let mut b = Builder::new(env, env.facts, settings, scan, types);
     let body = module.bodies[own_func as usize];
     b.body_end = body.end;
+    b.inlining.begin(own_func, body.range().len());
     // Ordinary code makes less than one value per byte.
     b.max_values = (2 << 20) + 8 * body.range().len();
     b.begin(&ty, &locals, target)?;
@@ -84,7 +86,7 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     while !ops.eof() {
         let offset = ops.original_position();
         let op = ops.read().map_err(|e| invalid(&e))?;
-        b.pos = offset as u32;
+        b.go_to(offset as u32);
         b.next = ops.original_position() as u32;
         let mut height = 0;
         if b.osr.as_ref().is_some_and(|o| o.seeking) {
