@@ -2,6 +2,7 @@
 
 use super::control::Frame;
 use super::facts::ModuleFacts;
+use super::inline::Inlining;
 use super::loads::Loads;
 use super::prescan::Prescan;
 use crate::abi::{Helper, TrapCode};
@@ -72,7 +73,7 @@ pub(super) struct Builder<'a> {
     pub(super) pos: u32,
     pub(super) position: u32,
     /// The functions that are being built into this one, itself first.
-    pub(super) inlining: super::inline::Inlining<'a>,
+    pub(super) inlining: Inlining<'a>,
     pub(super) local_types: Vec<Type>,
     pub(super) locals: Vec<Value>,
     /// Deepest open frame that has the local in its list.
@@ -112,10 +113,10 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(
         env: &'a ModuleEnv<'a>,
-        facts: &'a ModuleFacts,
         settings: &'a Settings,
         scan: Prescan,
         local_types: Vec<Type>,
+        inlining: Inlining<'a>,
     ) -> Self {
         let mut dom = Dominators::default();
         dom.add(u32::MAX);
@@ -123,7 +124,7 @@ impl<'a> Builder<'a> {
         Builder {
             env,
             module: env.module,
-            facts,
+            facts: env.facts,
             settings,
             scan: Rc::new(scan),
             f: Func::new(),
@@ -131,7 +132,7 @@ impl<'a> Builder<'a> {
             reachable: true,
             pos: 0,
             position: 0,
-            inlining: super::inline::Inlining::default(),
+            inlining,
             locals: vec![Value::NONE; local_types.len()],
             in_frames: vec![0; local_types.len()],
             local_types,

@@ -10,26 +10,32 @@
 
 use super::builder::Builder;
 use super::calls::func_of;
+use super::control::{Frame, Kind};
 use super::objects;
 use super::prescan::{self, Prescan};
 use crate::ir::{Type, Value};
-use crate::{ModuleEnv, Place};
+use crate::{ModuleEnv, Place, Settings};
 use std::collections::HashMap;
 use std::rc::Rc;
 use wasm::TypeId;
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
 
-/// The longest body that is built in, and the longest that is whenever there is a call of it, in bytes.
-const MAX_BODY: usize = 48;
+/// The longest body that is built in, in bytes: in loops and elsewhere; and up to which it takes less room than it has bytes, since
+/// what it becomes is hardly more than the call was.
+const MAX_BODY: usize = 64;
+const MAX_OUTSIDE_LOOPS: usize = 32;
 const TINY_BODY: usize = 16;
 /// Calls in a body at most, and locals.
 const MAX_CALLS: u32 = 2;
 const MAX_LOCALS: u32 = 16;
-/// How deep functions are built into each other.
+/// How deep functions are built into each other, and how often the same one is on the way, the function that is compiled included.
 const MAX_DEPTH: usize = 4;
-/// Bytes of bodies that a function may take in: these, and a fraction of its own. What is tiny counts for half.
+const MAX_RECURSION: usize = 2;
+/// Bytes of bodies that a function may take in: these, and a fraction of its own.
 const ROOM: usize = 96;
-const ROOM_FRACTION: usize = 4;
+const ROOM_FRACTION: usize = 16;
+/// How many structures around a call are looked at to find a loop.
+const NEAR: usize = 64;
 
 /// A body that may be built into others.
 struct Body<'a> {
@@ -37,15 +43,15 @@ struct Body<'a> {
     ops: Vec<(Operator<'a>, u32, Option<ValType>)>,
     locals: Vec<Type>,
     scan: Rc<Prescan>,
-    /// Offset of the last `end`, and length in bytes.
+    /// Offset of the last `end`.
     end: u32,
-    len: usize,
+    /// Classes of memory that it writes and reads.
+    effects: (u8, u8),
     /// Whether an exception may leave it.
     throws: bool,
 }
 
 /// What has been built into the present function.
-#[derive(Default)]
 pub(super) struct Inlining<'a> {
     /// The functions that are being built into each other, outermost first.
     open: Vec<u32>,
@@ -53,12 +59,28 @@ pub(super) struct Inlining<'a> {
     bodies: HashMap<u32, Option<Rc<Body<'a>>>>,
     /// Bytes that may still be taken in.
     room: usize,
+    /// Whether the outermost call is in a loop.
+    in_loop: bool,
 }
 
-impl Inlining<'_> {
-    pub(super) fn begin(&mut self, own_func: u32, len: usize) {
-        self.open.push(own_func);
-        self.room = ROOM + len / ROOM_FRACTION;
+impl<'a> Inlining<'a> {
+    /// Nothing yet, in a function of that length.
+    pub(super) fn new(own_func: u32, len: usize) -> Inlining<'a> {
+        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room: ROOM + len / ROOM_FRACTION }
+    }
+
+    fn body(&mut self, env: &ModuleEnv<'a>, own_func: u32) -> Option<Rc<Body<'a>>> {
+        if env.module.bodies[own_func as usize].range().len() > MAX_BODY {
+            return None;
+        }
+        self.bodies.entry(own_func).or_insert_with(|| read(env, own_func).map(Rc::new)).clone()
+    }
+
+    /// Classes of memory that a call of a function writes and reads, whether it is built in or not. The number need not be one of a function.
+    pub(super) fn effects_of_call(&mut self, env: &ModuleEnv<'a>, settings: &Settings, func: u32) -> (u8, u8) {
+        let own =
+            env.module.own_func(func).filter(|&f| settings.passes.inline && (f as usize) < env.module.bodies.len());
+        own.and_then(|f| self.body(env, f)).map_or(prescan::CALL, |b| b.effects)
     }
 }
 
@@ -160,11 +182,6 @@ fn is_allowed(op: &Operator<'_>) -> bool {
 
 /// Reads and validates a body; nothing if it is not valid, or not to be built into others.
 fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
-    let body = env.module.bodies[own_func as usize];
-    let len = body.range().len();
-    if len > MAX_BODY {
-        return None;
-    }
     let allocs = FuncValidatorAllocations::default();
     let (mut validator, mut reader) = wasm::validate_body(env.module, env.bytes, own_func, allocs);
     validator.read_locals(&mut reader).ok()?;
@@ -173,10 +190,10 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
         return None;
     }
     let locals = (0..n).filter_map(|i| validator.get_local_type(i)).map(|t| Type::of(super::of_parsed(t))).collect();
-    let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None));
+    let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None, &mut |_| prescan::CALL));
     let mut flow = Flow { live: true, ..Flow::default() };
     flow.begin(false);
-    let (mut calls, mut throws) = (0, false);
+    let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
     let mut ops = Vec::new();
     let mut operators = OperatorsReader::new(reader);
     while !operators.eof() {
@@ -188,6 +205,8 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
         let operand = objects::reference_depth(&op).and_then(|d| validator.get_operand_type(d)).flatten();
         validator.op(at, &op).ok()?;
         flow.pass(&op);
+        let (writes, reads) = prescan::effects(&op);
+        effects = (effects.0 | writes, effects.1 | reads);
         calls += u32::from(is_call(&op));
         throws |= is_call(&op) || matches!(op, Operator::Throw { .. } | Operator::ThrowRef);
         ops.push((op, at as u32, operand));
@@ -195,7 +214,7 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     operators.finish().ok()?;
     let (_, end, _) = ops.pop()?;
     // Code behind a call that never returns would have to be charged all the same.
-    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, len, throws })
+    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, effects, throws })
 }
 
 /// What a function keeps while another is built into it.
@@ -203,13 +222,14 @@ struct Caller {
     locals: Vec<Value>,
     local_types: Vec<Type>,
     in_frames: Vec<u32>,
-    control: Vec<super::control::Frame>,
+    control: Vec<Frame>,
     tries: Vec<usize>,
     scan: Rc<Prescan>,
     osr: Option<super::osr::Osr>,
     structures: (u32, u32),
     pos: (u32, u32),
     fuel: Option<Value>,
+    in_loop: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -241,20 +261,26 @@ impl<'a> Builder<'a> {
         let len = self.module.bodies[own_func as usize].range().len();
         if !self.settings.passes.inline
             || len > MAX_BODY
+            || (len > MAX_OUTSIDE_LOOPS && !self.in_loop())
             || self.inlining.open.len() > MAX_DEPTH
-            || self.inlining.open.contains(&own_func)
+            || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= MAX_RECURSION
         {
             return None;
         }
         let cost = if len <= TINY_BODY { len / 2 } else { len };
         let room = self.inlining.room.checked_sub(cost)?;
-        let env = self.env;
-        let body = self.inlining.bodies.entry(own_func).or_insert_with(|| read(env, own_func).map(Rc::new)).clone()?;
+        let body = self.inlining.body(self.env, own_func)?;
         if body.throws && self.is_caught() {
             return None;
         }
         self.inlining.room = room;
         Some(body)
+    }
+
+    /// Whether there is a loop around the call, or around the call in whose place it is.
+    fn in_loop(&self) -> bool {
+        let is_loop = |f: &Frame| matches!(f.kind, Kind::Loop(_));
+        self.inlining.in_loop || self.control.iter().rev().take(NEAR).any(is_loop)
     }
 
     fn go_to_place(&mut self, own_func: u32, wasm: u32, caller: u32) {
@@ -269,6 +295,8 @@ impl<'a> Builder<'a> {
             let zero = self.zero(body.locals[i]);
             locals.push(zero);
         }
+        let around = self.in_loop();
+        let in_loop = std::mem::replace(&mut self.inlining.in_loop, around);
         Caller {
             in_frames: std::mem::replace(&mut self.in_frames, vec![0; locals.len()]),
             locals: std::mem::replace(&mut self.locals, locals),
@@ -280,6 +308,7 @@ impl<'a> Builder<'a> {
             structures: (std::mem::take(&mut self.loop_count), std::mem::take(&mut self.structure_count)),
             pos: (self.pos, self.position),
             fuel: self.fuel,
+            in_loop,
         }
     }
 
@@ -294,6 +323,7 @@ impl<'a> Builder<'a> {
         (self.loop_count, self.structure_count) = caller.structures;
         (self.pos, self.position) = caller.pos;
         self.fuel = caller.fuel;
+        self.inlining.in_loop = caller.in_loop;
         if !self.reachable {
             self.set_unreachable();
         }

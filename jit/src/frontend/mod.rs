@@ -69,15 +69,16 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         Entry::Function => None,
         Entry::Loop(offset) => Some(offset),
     };
-    let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target);
+    let mut inlining = inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len());
+    let mut called = |func| inlining.effects_of_call(env, settings, func);
+    let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target, &mut called);
     if let Some((what, offset)) = scan.unsupported {
         return Err(CompileError::Unsupported { what, offset: offset.into() });
     }
     let types = locals.iter().map(|&t| Type::of(t)).collect();
-    let mut b = Builder::new(env, env.facts, settings, scan, types);
+    let mut b = Builder::new(env, settings, scan, types, inlining);
     let body = module.bodies[own_func as usize];
     b.body_end = body.end;
-    b.inlining.begin(own_func, body.range().len());
     // Ordinary code makes less than one value per byte.
     b.max_values = (2 << 20) + 8 * body.range().len();
     b.begin(&ty, &locals, target)?;

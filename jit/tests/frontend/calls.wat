@@ -1,3 +1,4 @@
+;; uninlined
 (module
   (type $t (func (param i32) (result i32 i64)))
   (type $open (sub (func)))
@@ -36,27 +37,29 @@
 ;; ~ v5:i64 = cload v4 @5f
 ;; ~ v2:f64 = fconst #0x3ff0000000000000
 ;;   v6 = call_far v5, v2, #775131990 @5f
-;; ~ v11:i32 = iconst #1
-;; ~ v12:i32 = icmp.gt_u v0, v11 @6c
-;;   v13 = trap_if.UndefinedElement v12 @6c
-;; ~ v14:i64 = cload v3, #48 @6c
-;; ~ v15:i64 = cload v14 @6c
-;; ~ v16:i64 = cload v15 @6c
-;; ~ v9:i64 = ext_u v0 @6c
-;; ~ v17:i64 = iconst #3
-;; ~ v18:i64 = shl v9, v17 @6c
-;; ~ v19:i64 = add v16, v18 @6c
-;;   v20:i64 = pload/table v19 @6c
+;;   v7:i32 = call v0, #1 @63
+;;   v8:i64 = proj v7, #1 @63
+;; ~ v13:i32 = iconst #1
+;; ~ v14:i32 = icmp.gt_u v0, v13 @6c
+;;   v15 = trap_if.UndefinedElement v14 @6c
+;; ~ v16:i64 = cload v3, #48 @6c
+;; ~ v17:i64 = cload v16 @6c
+;; ~ v18:i64 = cload v17 @6c
+;; ~ v10:i64 = ext_u v0 @6c
+;; ~ v19:i64 = iconst #3
+;; ~ v20:i64 = shl v10, v19 @6c
+;; ~ v21:i64 = add v18, v20 @6c
+;;   v22:i64 = pload/table v21 @6c
 ;; ~ v1:i64 = iconst #0
-;; ~ v21:i64 = select v12, v1, v20 @6c
-;;   v22:i32 = fload.UninitializedElement v21, #8 @6c
-;; ~ v23:i32 = iconst #1063871843
-;; ~ v24:i32 = icmp.ne v22, v23 @6c
-;;   v25 = trap_if.IndirectCallTypeMismatch v24 @6c
-;; ~ v8:i32 = iconst #5
-;;   v26:i32 = call_near v21, v8, #1063871843 @6c
-;;   v27:i64 = proj v26, #1 @6c
-;;   v28 = return v27 @74
+;; ~ v23:i64 = select v14, v1, v22 @6c
+;;   v24:i32 = fload.UninitializedElement v23, #8 @6c
+;; ~ v25:i32 = iconst #1063871843
+;; ~ v26:i32 = icmp.ne v24, v25 @6c
+;;   v27 = trap_if.IndirectCallTypeMismatch v26 @6c
+;; ~ v9:i32 = iconst #5
+;;   v28:i32 = call_near v23, v9, #1063871843 @6c
+;;   v29:i64 = proj v28, #1 @6c
+;;   v30 = return v29 @74
 ;; }
 ;; func (i32) -> () {
 ;; block0:

@@ -92,7 +92,7 @@
 ;; func (i32) -> (i32) {
 ;; block0:
 ;;   v0:i32 = arg #0
-;;   v1:i32 = call v0, #7 @9e
+;;   v1:i32 = call v0, #7 @9e/7<9e
 ;;   v2 = return v1 @a0
 ;; }
 ;; func (i32) -> (i32) {
@@ -146,6 +146,6 @@
 ;;   v4 = jump block3 @ca
 ;; block3:
 ;;   v5:i32 = call v0, #6 @cd
-;;   v6:i32 = call v5, #7 @9e/7<cf
+;;   v6:i32 = call v5, #7 @9e/7<9e/7<cf
 ;;   v7 = return v6 @d1
 ;; }

@@ -106,8 +106,9 @@
 ;; block0:
 ;;   v0:i32 = arg #0
 ;;   v1 = fuel #2
-;;   v2:i32 = call v0, #7 @9e
-;;   v3 = return v2 @a0
+;;   v2 = fuel #2 @9c/7<9e
+;;   v3:i32 = call v0, #7 @9e/7<9e
+;;   v4 = return v3 @a0
 ;; }
 ;; func (i32) -> (i32) {
 ;; block0:
@@ -177,6 +178,7 @@
 ;;   v7 = fuel #3 @ca
 ;;   v8:i32 = call v0, #6 @cd
 ;;   v9 = fuel #2 @9c/7<cf
-;;   v10:i32 = call v8, #7 @9e/7<cf
-;;   v11 = return v10 @d1
+;;   v10 = fuel #2 @9c/7<9e/7<cf
+;;   v11:i32 = call v8, #7 @9e/7<9e/7<cf
+;;   v12 = return v11 @d1
 ;; }
