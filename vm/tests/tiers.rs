@@ -183,6 +183,32 @@ fn small_functions_have_their_frames_and_charge_their_fuel() {
     }
 }
 
+/// A run of the interpreter within another one, for compiled code, ends in a tail call of compiled code; the outer one returns.
+#[test]
+fn a_run_that_ends_in_a_tail_call_leaves_the_run_around_it_alone() {
+    let text = r#"(module
+        (func $compiled (result f64) (loop) (f64.const 3))
+        (func $tail (param f64 i64) (result f64) (return_call $compiled))
+        (func $looping (param i32) (result i32) (local f64)
+          (loop $l
+            (local.set 1 (f64.add (local.get 1) (call $compiled)))
+            (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+          (drop (call $tail (f64.const 1) (i64.const 2)))
+          (i32.trunc_f64_s (local.get 1)))
+        (func (export "run") (param i32) (result i32) (local i32)
+          (local.set 1 (i32.const 4))
+          (loop $l (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+          (drop (call $compiled))
+          (i32.add (call $looping (i32.const 4)) (local.get 0))))"#;
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), text);
+        let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        for n in 0..3 {
+            assert_eq!(describe(run.call(&mut store, n)), (12 + n).to_string(), "{execution:?}");
+        }
+    }
+}
+
 #[test]
 fn small_functions_that_are_not_valid_are_called() {
     let text = r#"(module
