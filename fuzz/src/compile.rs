@@ -8,7 +8,7 @@ use crate::modules;
 use crate::support::Rng;
 use jit::frontend::ModuleFacts;
 use jit::passes::Switches;
-use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Settings};
+use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Place, Settings};
 use wasm::TypeRegistry;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
