@@ -8,7 +8,7 @@ use crate::modules;
 use crate::support::Rng;
 use jit::frontend::ModuleFacts;
 use jit::passes::Switches;
-use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Settings};
+use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Place, Settings};
 use wasm::TypeRegistry;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -73,6 +73,7 @@ fn some(rng: &mut Rng) -> Switches {
         merge_blocks: coin(),
         cold: coin(),
         rotate: coin(),
+        inline: coin(),
         ..Switches::default()
     }
 }
@@ -82,6 +83,10 @@ fn check(code: &Code) {
     assert!(code.code_len as usize <= code.bytes.len());
     assert!(code.traps.is_sorted_by_key(|t| t.at) && code.traps.iter().all(|t| t.at < code.code_len));
     assert!(code.calls.is_sorted() && code.calls.iter().all(|c| c.0 <= code.code_len));
+    let exists = |position: u32| position < Place::INLINED + code.places.len() as u32;
+    assert!(code.traps.iter().all(|t| exists(t.wasm)) && code.calls.iter().all(|c| exists(c.1)));
+    // Each is in the function itself or in a place before it.
+    assert!(code.places.iter().zip(Place::INLINED..).all(|(p, number)| p.caller < number));
     assert!(code.catches.iter().all(|c| code.calls.iter().any(|(at, _)| at == c)));
     assert!(code.relocs.iter().all(|r| r.at + 4 <= code.code_len));
     assert_eq!(code.prologue.last().map(|p| p.1), Some(code.frame_size));

@@ -105,8 +105,43 @@ pub struct TrapSite {
     pub at: u32,
     /// Why.
     pub code: TrapCode,
-    /// Offset in the module of the WebAssembly instruction.
+    /// The [position](Place) of the WebAssembly instruction.
     pub wasm: u32,
+}
+
+/// A place in a function that was built into another. *Positions* are offsets in the module of instructions of the function that is
+/// compiled, or, from [`INLINED`](Place::INLINED) on, numbers of places.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// The function, one of the module's own, counted without imports.
+    pub own_func: u32,
+    /// Offset in the module.
+    pub wasm: u32,
+    /// Position of the call that it was built into the place of.
+    pub caller: u32,
+}
+
+impl Place {
+    /// From this position on they are numbers of places. No module is that long.
+    pub const INLINED: u32 = 1 << 31;
+
+    /// The place at a position, if it is not one of the function itself.
+    pub fn at(places: &[Place], position: u32) -> Option<&Place> {
+        places.get(position.checked_sub(Place::INLINED)? as usize)
+    }
+
+    /// Offset in the module of what is at a position.
+    pub fn offset(places: &[Place], position: u32) -> u32 {
+        Place::at(places, position).map_or(position, |p| p.wasm)
+    }
+
+    /// Offset, in the function itself, of the call in whose place the position is; the same if it is in no other function.
+    pub fn outermost(places: &[Place], mut position: u32) -> u32 {
+        while let Some(p) = Place::at(places, position) {
+            position = p.caller;
+        }
+        position
+    }
 }
 
 /// Machine code of one function or adapter. Position-independent but for its relocations; entered at its first byte.
@@ -127,10 +162,12 @@ pub struct Code {
     pub relocs: Vec<Reloc>,
     /// Sorted by `at`.
     pub traps: Vec<TrapSite>,
-    /// Sorted: offset of the return address of each call, and offset in the module of the instruction that calls.
+    /// Sorted: offset of the return address of each call, and [position](Place) of the instruction that calls.
     pub calls: Vec<(u32, u32)>,
     /// Sorted: offset of the return address of each call behind which exceptions are caught.
     pub catches: Vec<u32>,
+    /// The places that positions name.
+    pub places: Vec<Place>,
     /// What it cost.
     pub stats: CodeStats,
 }

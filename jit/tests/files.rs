@@ -3,7 +3,7 @@
 //! With `BLESS=1` in the environment what comes out is written as what is expected.
 //!
 //! A pass test begins with `// pass: NAME`; the function follows, then a line `// expect` and the result. A front end test is
-//! a module whose leading `;;` lines may set `unguarded`, `mask_memories`, `fuel`, `poll`, `passes` (run them all) and `loop N`
+//! a module whose leading `;;` lines may set `unguarded`, `mask_memories`, `uninlined`, `fuel`, `poll`, `passes` (run them all) and `loop N`
 //! (the entry is the N-th loop of the last function, from 0); the lines behind it that begin with `;; ` are the result.
 
 use jit::frontend::{self, ModuleFacts};
@@ -79,7 +79,11 @@ fn frontend_text(path: &Path, source: &str) -> String {
         segment: false,
         fuel: has("fuel"),
         interruptible: has("poll"),
-        passes: passes::Switches { mask_memories: has("mask_memories"), ..Default::default() },
+        passes: passes::Switches {
+            mask_memories: has("mask_memories"),
+            inline: !has("uninlined"),
+            ..Default::default()
+        },
     };
     let number = |s: &str| s.split_whitespace().next().and_then(|n| n.parse::<usize>().ok()).expect("a number");
     let target = options.split_once("loop ").map(|(_, n)| number(n));

@@ -232,9 +232,10 @@ impl Config {
                 polls: false,
                 unroll: false,
                 rotate: false,
+                inline: false,
                 ..all
             },
-            1 => jit::passes::Switches { if_convert: false, rotate: false, unroll: false, ..all },
+            1 => jit::passes::Switches { if_convert: false, rotate: false, unroll: false, inline: false, ..all },
             _ => all,
         };
         self

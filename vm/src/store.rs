@@ -162,6 +162,7 @@ impl StoreOpaque {
                 tail_code: std::ptr::null(),
                 tail_adapter: std::ptr::null(),
                 tail_context: std::ptr::null_mut(),
+                handed_over: false,
                 native_sp: 0,
                 segment: usize::from(crate::sys::segment_available()),
                 native_top: 0,

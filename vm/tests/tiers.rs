@@ -126,6 +126,111 @@ fn traps_have_the_same_kind_and_frames() {
     }
 }
 
+/// Functions of a few instructions, which the compiler builds into the place of their calls.
+const SMALL: &str = r#"
+        (func $divide (param i32) (result i32) (i32.div_s (i32.const 6) (local.get 0)))
+        (func $outer (param i32) (result i32) (call $divide (i32.sub (local.get 0) (i32.const 3))))
+        (func $failing (param i32) (result i32) (if (local.get 0) (then (return (call $fail (local.get 0))))) (i32.const 1))
+        (func $two (param i32) (result i32 i64) (local i64)
+          (block (br_if 0 (local.get 0)) (local.set 1 (i64.const 3)))
+          (local.get 0) (local.get 1))
+        (func $down (param i32) (result i32)
+          (if (result i32) (local.get 0)
+            (then (call $down (i32.sub (local.get 0) (i32.const 1)))) (else (call $outer (i32.const 3)))))
+        (func $throwing (param i32) (result i32)
+          (if (i32.gt_u (local.get 0) (i32.const 7)) (then (throw $e (i32.const 1) (i64.const 2)))) (local.get 0))
+        (func $around (param i32) (result i32)
+          (block $h (result i32 i64)
+            (try_table (catch $e $h) (return (i32.add (call $throwing (local.get 0)) (call $divide (local.get 0)))))
+            unreachable)
+          i32.wrap_i64 i32.add)
+        (func $run (export "run") (param i32) (result i32) (local i32 i32)
+          (loop $l
+            (local.set 2 (i32.add (local.get 2) (call $divide (i32.add (local.get 1) (i32.const 1)))))
+            (local.set 2 (i32.add (local.get 2) (call $around (i32.sub (local.get 0) (local.get 1)))))
+            (call $two (local.get 1)) i32.wrap_i64 i32.add
+            (local.set 2 (i32.xor (local.get 2)))
+            (br_if $l (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 3))))
+          (block $c (block $b (block $a (br_table $a $b $c (i32.sub (local.get 0) (i32.const 4))))
+            (return (call $outer (i32.const 3)))) (return (call $failing (local.get 0))))
+          (i32.add (local.get 2) (call $down (i32.and (local.get 0) (i32.const 3)))))"#;
+
+#[test]
+fn small_functions_have_their_frames_and_charge_their_fuel() {
+    let text = format!("(module {IMPORTS} {SMALL})");
+    for with_fuel in [false, true] {
+        let mut outcomes = ALL.map(|execution| {
+            let (mut store, i) = instance(&engine(execution, |c| _ = c.fuel(with_fuel)), &text);
+            let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+            let mut all = Vec::new();
+            for n in 0..12 {
+                for fuel in (0..200).step_by(if with_fuel { 1 } else { 100 }) {
+                    let _ = store.set_fuel(fuel);
+                    all.push((describe(run.call(&mut store, n)), store.get_fuel().ok()));
+                }
+            }
+            all
+        });
+        let expected = outcomes[0].clone();
+        for what in ["DivideByZero", "host 5", "outer"] {
+            assert!(expected.iter().any(|(o, _)| o.contains(what)), "nothing with {what}");
+        }
+        for (execution, outcome) in ALL.iter().zip(&mut outcomes) {
+            for (i, (have, want)) in outcome.iter().zip(&expected).enumerate() {
+                assert_eq!(have, want, "{execution:?}, call {i}, fuel: {with_fuel}");
+            }
+        }
+    }
+}
+
+/// A run of the interpreter within another one, for compiled code, ends in a tail call of compiled code; the outer one returns.
+#[test]
+fn a_run_that_ends_in_a_tail_call_leaves_the_run_around_it_alone() {
+    let text = r#"(module
+        (func $compiled (result f64) (loop) (f64.const 3))
+        (func $tail (param f64 i64) (result f64) (return_call $compiled))
+        (func $looping (param i32) (result i32) (local f64)
+          (loop $l
+            (local.set 1 (f64.add (local.get 1) (call $compiled)))
+            (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+          (drop (call $tail (f64.const 1) (i64.const 2)))
+          (i32.trunc_f64_s (local.get 1)))
+        (func (export "run") (param i32) (result i32) (local i32)
+          (local.set 1 (i32.const 4))
+          (loop $l (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+          (drop (call $compiled))
+          (i32.add (call $looping (i32.const 4)) (local.get 0))))"#;
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), text);
+        let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        for n in 0..3 {
+            assert_eq!(describe(run.call(&mut store, n)), (12 + n).to_string(), "{execution:?}");
+        }
+    }
+}
+
+#[test]
+fn small_functions_that_are_not_valid_are_called() {
+    let text = r#"(module
+        (func $bad (result i32) (i64.const 1))
+        (func (export "run") (param i32) (result i32) (local i32)
+          (loop $l (br_if $l (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 3))))
+          (if (local.get 0) (then (return (call $bad))))
+          (i32.const 5)))"#;
+    for execution in ALL {
+        let engine = engine(execution, |_| ());
+        let mut store = Store::new(&engine, 0u32);
+        let module = Module::new(&engine, text).expect("bodies are looked at later");
+        let i = Linker::new(&engine).instantiate(&mut store, &module).expect("nothing is imported");
+        let run = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        for _ in 0..3 {
+            assert_eq!(run.call(&mut store, 0).ok(), Some(5), "{execution:?}");
+        }
+        let outcome = describe(run.call(&mut store, 1));
+        assert!(outcome.starts_with("InvalidFunction"), "{execution:?}: {outcome}");
+    }
+}
+
 #[test]
 fn exceptions_pass_compiled_frames() {
     let text = format!(

@@ -2,6 +2,7 @@
 
 use super::control::Frame;
 use super::facts::ModuleFacts;
+use super::inline::Inlining;
 use super::loads::Loads;
 use super::prescan::Prescan;
 use crate::abi::{Helper, TrapCode};
@@ -9,6 +10,7 @@ use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::simplify;
 use crate::{ModuleEnv, Settings};
 use smallvec::SmallVec;
+use std::rc::Rc;
 use wasm::layout::{SLOT, context};
 use wasmparser::Operator;
 
@@ -63,12 +65,15 @@ pub(super) struct Builder<'a> {
     pub(super) module: &'a wasm::Module,
     pub(super) facts: &'a ModuleFacts,
     pub(super) settings: &'a Settings,
-    pub(super) scan: Prescan,
+    pub(super) scan: Rc<Prescan>,
     pub(super) f: Func,
     pub(super) block: Block,
     pub(super) reachable: bool,
-    /// Offset of the present operator.
+    /// Offset of the present operator, and its position.
     pub(super) pos: u32,
+    pub(super) position: u32,
+    /// The functions that are being built into this one, itself first.
+    pub(super) inlining: Inlining<'a>,
     pub(super) local_types: Vec<Type>,
     pub(super) locals: Vec<Value>,
     /// Deepest open frame that has the local in its list.
@@ -108,10 +113,10 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(
         env: &'a ModuleEnv<'a>,
-        facts: &'a ModuleFacts,
         settings: &'a Settings,
         scan: Prescan,
         local_types: Vec<Type>,
+        inlining: Inlining<'a>,
     ) -> Self {
         let mut dom = Dominators::default();
         dom.add(u32::MAX);
@@ -119,13 +124,15 @@ impl<'a> Builder<'a> {
         Builder {
             env,
             module: env.module,
-            facts,
+            facts: env.facts,
             settings,
-            scan,
+            scan: Rc::new(scan),
             f: Func::new(),
             block: Func::ENTRY,
             reachable: true,
             pos: 0,
+            position: 0,
+            inlining,
             locals: vec![Value::NONE; local_types.len()],
             in_frames: vec![0; local_types.len()],
             local_types,
@@ -151,6 +158,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Goes on at an operator of the function itself.
+    pub(super) fn go_to(&mut self, pos: u32) {
+        (self.pos, self.position) = (pos, pos);
+    }
+
     // ---- blocks
 
     /// A new block with its immediate dominator.
@@ -174,28 +186,28 @@ impl<'a> Builder<'a> {
 
     /// An instruction of no result with that effect, at the present place.
     pub(super) fn push(&mut self, inst: Inst) -> Value {
-        self.f.push(self.block, Inst { pos: self.pos, ..inst })
+        self.f.push(self.block, Inst { pos: self.position, ..inst })
     }
     pub(super) fn un(&mut self, op: Op, ty: Type, a: Value) -> Value {
-        simplify::un(&mut self.f, op, ty, a, self.pos)
+        simplify::un(&mut self.f, op, ty, a, self.position)
     }
     pub(super) fn bin(&mut self, op: Op, ty: Type, a: Value, b: Value) -> Value {
-        simplify::bin(&mut self.f, op, ty, a, b, self.pos)
+        simplify::bin(&mut self.f, op, ty, a, b, self.position)
     }
     pub(super) fn bin_const(&mut self, op: Op, ty: Type, a: Value, c: i64) -> Value {
-        simplify::bin_const(&mut self.f, op, ty, a, c, self.pos)
+        simplify::bin_const(&mut self.f, op, ty, a, c, self.position)
     }
     pub(super) fn icmp(&mut self, cc: IntCc, a: Value, b: Value) -> Value {
-        simplify::icmp(&mut self.f, cc, a, b, self.pos)
+        simplify::icmp(&mut self.f, cc, a, b, self.position)
     }
     pub(super) fn icmp_const(&mut self, cc: IntCc, a: Value, c: i64) -> Value {
-        simplify::icmp_const(&mut self.f, cc, a, c, self.pos)
+        simplify::icmp_const(&mut self.f, cc, a, c, self.position)
     }
     pub(super) fn i64_const(&mut self, c: i64) -> Value {
         self.f.iconst(Type::I64, c)
     }
     pub(super) fn pure(&mut self, inst: Inst) -> Value {
-        simplify::pure(&mut self.f, Inst { pos: self.pos, ..inst })
+        simplify::pure(&mut self.f, Inst { pos: self.position, ..inst })
     }
     pub(super) fn float_const(&mut self, ty: Type, bits: u64) -> Value {
         self.f.pure(Inst { imm: bits as i64, ..Inst::new(Op::Fconst, ty) })
@@ -221,7 +233,7 @@ impl<'a> Builder<'a> {
         self.f.pure(Inst {
             args: [pointer, Value::NONE, Value::NONE],
             imm: offset as i64,
-            pos: self.pos,
+            pos: self.position,
             ..Inst::new(Op::CLoad, ty)
         })
     }
@@ -275,7 +287,7 @@ impl<'a> Builder<'a> {
 
     pub(super) fn jump(&mut self, from: Block, to: Block, args: &[Value]) {
         let args = self.f.list(args);
-        self.f.push(from, Inst { idx: to.0, args, pos: self.pos, ..Inst::new(Op::Jump, Type::Void) });
+        self.f.push(from, Inst { idx: to.0, args, pos: self.position, ..Inst::new(Op::Jump, Type::Void) });
         self.f.blocks[to.index()].preds.push(from);
     }
 

@@ -74,6 +74,7 @@ impl Builder<'_> {
     pub(super) fn call(&mut self, func: u32, tail: bool) {
         let id = self.module.funcs[func as usize];
         let callee = match self.module.own_func(func) {
+            Some(own) if !tail && self.inline(own, id) => return,
             Some(_) => Callee::Own(func),
             None => Callee::Far(self.array_entry(context::IMPORTS, func)),
         };
@@ -185,7 +186,7 @@ impl Builder<'_> {
     /// data dependency, which processors do not predict.
     pub(super) fn zero_if(&mut self, beyond: Value, v: Value) -> Value {
         let zero = self.i64_const(0);
-        simplify::select(&mut self.f, Type::I64, beyond, zero, v, self.pos)
+        simplify::select(&mut self.f, Type::I64, beyond, zero, v, self.position)
     }
 
     fn table_element(&mut self, t: u32, index: Value, code: TrapCode) -> Value {

@@ -96,6 +96,13 @@ impl Builder<'_> {
         self.control.push(Frame { kind: Kind::Function, results, end, ..Frame::empty() });
     }
 
+    /// Opens a function that is built into another: a block, whose end its `return`s branch to.
+    pub(super) fn open_inlined(&mut self, results: u32, end: u32) {
+        let frame = self.spare.pop().unwrap_or_else(Frame::empty);
+        let (height, state) = (self.stack.len(), self.loads.state);
+        self.control.push(Frame { kind: Kind::Block, height, params: 0, results, end, state, ..frame });
+    }
+
     /// Numbers of parameters and results of a structure.
     pub(super) fn block_arity(&self, ty: BlockType) -> (u32, u32) {
         match ty {
@@ -245,7 +252,8 @@ impl Builder<'_> {
     /// Removes the innermost frame.
     fn close(&mut self) {
         let Some(mut frame) = self.control.pop() else { return };
-        let outer = self.control.len() as u32 - 1;
+        // None when a function ends that was built into another.
+        let outer = (self.control.len() as u32).saturating_sub(1);
         for &(l, _) in &frame.assigned {
             self.in_frames[l as usize] = outer;
         }
@@ -527,7 +535,7 @@ impl Builder<'_> {
     // ---- returns
 
     pub(super) fn return_(&mut self) {
-        self.return_values();
+        self.leave(0);
         self.set_unreachable();
     }
 

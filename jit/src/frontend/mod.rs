@@ -17,6 +17,7 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod inline;
 mod loads;
 mod memory;
 mod objects;
@@ -68,12 +69,14 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         Entry::Function => None,
         Entry::Loop(offset) => Some(offset),
     };
-    let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target);
+    let mut inlining = inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len());
+    let mut called = |func| inlining.effects_of_call(env, settings, func);
+    let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target, &mut called);
     if let Some((what, offset)) = scan.unsupported {
         return Err(CompileError::Unsupported { what, offset: offset.into() });
     }
     let types = locals.iter().map(|&t| Type::of(t)).collect();
-    let mut b = Builder::new(env, env.facts, settings, scan, types);
+    let mut b = Builder::new(env, settings, scan, types, inlining);
     let body = module.bodies[own_func as usize];
     b.body_end = body.end;
     // Ordinary code makes less than one value per byte.
@@ -84,7 +87,7 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     while !ops.eof() {
         let offset = ops.original_position();
         let op = ops.read().map_err(|e| invalid(&e))?;
-        b.pos = offset as u32;
+        b.go_to(offset as u32);
         b.next = ops.original_position() as u32;
         let mut height = 0;
         if b.osr.as_ref().is_some_and(|o| o.seeking) {

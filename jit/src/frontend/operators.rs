@@ -177,7 +177,7 @@ impl<'a> Builder<'a> {
                 let c = self.pop();
                 let (a, b) = self.pop2();
                 let ty = self.f.ty(a);
-                simplify::select(&mut self.f, ty, c, a, b, self.pos)
+                simplify::select(&mut self.f, ty, c, a, b, self.position)
             }
             Operator::RefIsNull => {
                 let v = self.pop();
@@ -232,7 +232,7 @@ impl<'a> Builder<'a> {
 
     fn float_compare(&mut self, cc: FloatCc) -> Value {
         let (a, b) = self.pop2();
-        simplify::fcmp(&mut self.f, cc, a, b, self.pos)
+        simplify::fcmp(&mut self.f, cc, a, b, self.position)
     }
 
     fn divide(&mut self, op: Op, ty: Type) -> Value {
@@ -243,7 +243,7 @@ impl<'a> Builder<'a> {
                 self.trap_if(always, TrapCode::IntegerDivideByZero);
                 self.f.iconst(ty, 0)
             }
-            Some(c) => match simplify::divide(&mut self.f, op, ty, a, c, self.pos) {
+            Some(c) => match simplify::divide(&mut self.f, op, ty, a, c, self.position) {
                 Some(v) => v,
                 None => self.trapping(Inst { args: [a, b, Value::NONE], ..Inst::new(op, ty) }),
             },

@@ -184,7 +184,7 @@ impl Builder<'_> {
                 aux: MemKind::Whole as u8,
                 args: [address, Value::NONE, Value::NONE],
                 imm: i64::from(slot) * i64::from(SLOT),
-                pos: self.pos,
+                pos: self.position,
                 ..Inst::new(Op::PLoad, ty)
             },
         )

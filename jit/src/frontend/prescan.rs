@@ -109,7 +109,14 @@ struct Structure {
     undo: Vec<(u32, Definition)>,
 }
 
-struct Scanner {
+/// Classes of memory that a call of a function writes and reads.
+pub(super) type Called<'c> = &'c mut dyn FnMut(u32) -> (u8, u8);
+
+/// What calls of anything may do.
+pub(super) const CALL: (u8, u8) = (class::ALL, class::TABLE_DESC);
+
+struct Scanner<'c> {
+    called: Called<'c>,
     out: Prescan,
     open: Vec<Structure>,
     /// Open loops: index, locals assigned, stretches that reach to the end.
@@ -123,9 +130,10 @@ struct Scanner {
     target: Option<u32>,
 }
 
-/// Looks at a body. `target` is the offset of the loop to be entered, if any.
-pub(super) fn scan(mut ops: OperatorsReader<'_>, locals: u32, target: Option<u32>) -> Prescan {
+/// Looks at a body. `target` is the offset of the loop to be entered, if any; `called` is asked about functions called in loops.
+pub(super) fn scan(mut ops: OperatorsReader<'_>, locals: u32, target: Option<u32>, called: Called<'_>) -> Prescan {
     let mut s = Scanner {
+        called,
         out: Prescan::default(),
         open: Vec::new(),
         open_loops: Vec::new(),
@@ -144,7 +152,7 @@ pub(super) fn scan(mut ops: OperatorsReader<'_>, locals: u32, target: Option<u32
     s.finish(locals)
 }
 
-impl Scanner {
+impl Scanner<'_> {
     fn operator(&mut self, op: &Operator<'_>, at: u32) {
         match op {
             Operator::LocalGet { local_index } => self.get(*local_index, at),
@@ -312,7 +320,10 @@ impl Scanner {
     }
 
     fn effects(&mut self, op: &Operator<'_>, at: u32) {
-        let (writes, reads) = effects(op);
+        let (writes, reads) = match *op {
+            Operator::Call { function_index } if !self.open_loops.is_empty() => (self.called)(function_index),
+            _ => effects(op),
+        };
         if writes | reads == 0 {
             if let Some(what) = unsupported(op) {
                 self.out.unsupported.get_or_insert((what, at));
@@ -404,7 +415,7 @@ pub(super) fn effects(op: &Operator<'_>) -> (u8, u8) {
         | O::ArrayCopy { .. }
         | O::ArrayInitData { .. }
         | O::ArrayInitElem { .. } => (ELEMENT, 0),
-        O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => (ALL, TABLE_DESC),
+        O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => CALL,
         op if is_atomic(op) => (MEMORY, MEMORY_DESC),
         _ => (0, 0),
     }

@@ -128,12 +128,12 @@ impl Builder<'_> {
         self.poll();
         for i in r.first..r.first + r.count {
             let (op, at) = self.replays[i as usize].clone();
-            self.pos = at;
+            self.go_to(at);
             self.operand = None;
             self.charge();
             self.plain_operator(&op);
         }
-        self.pos = r.test;
+        self.go_to(r.test);
         self.charge();
         let condition = self.pop();
         let leaves_when = r.exit.is_some();
@@ -153,7 +153,7 @@ impl Builder<'_> {
                 true
             }
         };
-        self.pos = pos;
+        self.go_to(pos);
         goes_on
     }
 }

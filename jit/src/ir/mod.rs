@@ -15,6 +15,8 @@ pub mod verify;
 pub use ops::{Arity, Effect, Op};
 pub use simd::SimdOp;
 
+use crate::Place;
+
 /// The type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -248,6 +250,8 @@ pub struct Func {
     pub params: Vec<Type>,
     /// Types of its results.
     pub results: Vec<Type>,
+    /// Places in functions built into this one.
+    pub places: Vec<Place>,
     cons: Cons,
 }
 
@@ -271,6 +275,13 @@ impl Func {
     /// An empty function with its entry block.
     pub fn new() -> Func {
         Func { blocks: vec![BlockData::default()], ..Func::default() }
+    }
+    /// The position of a place, as which equal ones that follow each other are one.
+    pub fn place(&mut self, place: Place) -> u32 {
+        if self.places.last() != Some(&place) {
+            self.places.push(place);
+        }
+        Place::INLINED + self.places.len() as u32 - 1
     }
     /// The first block.
     pub const ENTRY: Block = Block(0);

@@ -4,6 +4,7 @@
 
 use super::print::{Aux, Idx, Imm, TRAPS, fields};
 use super::{Alias, Arity, Block, BlockData, FloatCc, Func, Inst, IntCc, MemKind, Op, Rmw, SimdOp, Type, Value};
+use crate::Place;
 use crate::abi::Helper;
 
 /// What is wrong with a text.
@@ -153,9 +154,17 @@ impl Parser {
         Ok(())
     }
 
+    fn position(&mut self, text: &str) -> Parsed<u32> {
+        let Some((place, caller)) = text.split_once('<') else { return Ok(hex(text)? as u32) };
+        let (wasm, own_func) = place.split_once('/').ok_or("a place without a function")?;
+        let own_func = own_func.parse().map_err(|_| "a function that is no number")?;
+        let place = Place { own_func, wasm: hex(wasm)? as u32, caller: self.position(caller)? };
+        Ok(self.f.place(place))
+    }
+
     fn inst(&mut self, text: &str, t: Type) -> Parsed<Inst> {
         let (text, pos) = match text.rsplit_once(" @") {
-            Some((text, pos)) => (text, hex(pos)? as u32),
+            Some((text, pos)) => (text, self.position(pos)?),
             None => (text, 0),
         };
         let (head, rest) = text.split_once(' ').unwrap_or((text, ""));

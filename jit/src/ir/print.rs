@@ -15,6 +15,7 @@
 //! the module, hexadecimal.
 
 use super::{Alias, Block, FloatCc, Func, Inst, IntCc, MemKind, Op, Rmw, SimdOp, Type, Value};
+use crate::Place;
 use crate::abi::{Helper, TrapCode};
 use std::fmt::{self, Display, Write};
 
@@ -155,6 +156,15 @@ fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut each: impl 
 }
 
 /// Writing into a string cannot fail.
+/// A position: an offset in the module, behind which calls that functions were built into the place of follow.
+pub(crate) fn print_position(out: &mut String, places: &[Place], mut position: u32) {
+    while let Some(p) = Place::at(places, position) {
+        put(out, format_args!("{:x}/{}<", p.wasm, p.own_func));
+        position = p.caller;
+    }
+    put(out, format_args!("{position:x}"));
+}
+
 fn put(out: &mut String, args: fmt::Arguments<'_>) {
     let _ = out.write_fmt(args);
 }
@@ -251,7 +261,8 @@ impl Func {
         }
         self.print_operands(out, v, i, aux, idx, imm);
         if i.pos != 0 {
-            put(out, format_args!(" @{:x}", i.pos));
+            out.push_str(" @");
+            print_position(out, &self.places, i.pos);
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Switches {
     pub cold: bool,
     /// Gives loops with their test at the top one at the bottom (done by the front end).
     pub rotate: bool,
+    /// Builds small functions into the place of their calls (done by the front end).
+    pub inline: bool,
     /// Takes null for an element of a table whose index is out of bounds, for processors that run ahead of the check (done by the
     /// front end).
     pub mask_tables: bool,
@@ -58,6 +60,7 @@ impl Default for Switches {
             unroll: true,
             cold: true,
             rotate: true,
+            inline: true,
             mask_tables: true,
             mask_memories: false,
         }

@@ -162,6 +162,7 @@ impl Adapter {
             traps: self.traps,
             calls: self.calls,
             catches: Vec::new(),
+            places: Vec::new(),
             stats: CodeStats::default(),
         }
     }

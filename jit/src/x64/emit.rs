@@ -12,7 +12,7 @@ use super::shrink::{Branch, shrink};
 use crate::abi::{self, MAX_UNCHECKED_FRAME, TrapCode};
 use crate::ir::Type;
 use crate::regalloc::{Alloc, Class, Move, Output};
-use crate::{Code, Reloc, RelocTarget, TrapSite};
+use crate::{Code, Place, Reloc, RelocTarget, TrapSite};
 use dynasmrt::{DynasmApi, dynasm};
 use wasm::layout::{context, func_ref, store};
 
@@ -219,7 +219,8 @@ impl Emitter<'_> {
             self.code.prologue.push((self.asm.at(), self.code.frame_size));
         }
         if self.l.has_helpers || locals > MAX_UNCHECKED_FRAME {
-            let trap = self.trap_label(TrapCode::CallStackExhausted, self.l.insts.first().map_or(0, |i| i.pos));
+            let first = self.l.insts.first().map_or(0, |i| Place::outermost(&self.l.places, i.pos));
+            let trap = self.trap_label(TrapCode::CallStackExhausted, first);
             self.load(gpr::RAX, gpr::R15, context::STORE);
             let limit = based(gpr::RAX, store::NATIVE_LIMIT as i32);
             self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::RSP, limit, false, 0);
@@ -1215,6 +1216,7 @@ impl Emitter<'_> {
         c.traps.sort_unstable_by_key(|t| t.at);
         c.calls.sort_unstable();
         c.catches.sort_unstable();
+        keep_places(&mut c, &self.l.places);
         if !self.asm.const_refs.is_empty() || !self.table_refs.is_empty() {
             let places = place_consts(&self.l.consts, &mut bytes);
             let patch = |bytes: &mut Vec<u8>, at: u32, behind: u32, to: u32| {
@@ -1304,4 +1306,27 @@ fn ucomi(size: u8) -> Enc {
 
 fn to_float(size: u8) -> Enc {
     Enc::new(if size == 8 { 0xf2 } else { 0xf3 }, 1, 0x2a).wide()
+}
+
+/// Gives the code the places that its tables name, and those that these name, numbered anew.
+fn keep_places(c: &mut Code, places: &[Place]) {
+    if places.is_empty() {
+        return;
+    }
+    let mut numbers = vec![u32::MAX; places.len()];
+    for position in c.traps.iter_mut().map(|t| &mut t.wasm).chain(c.calls.iter_mut().map(|p| &mut p.1)) {
+        *position = keep_place(*position, places, &mut numbers, &mut c.places);
+    }
+}
+
+fn keep_place(position: u32, places: &[Place], numbers: &mut [u32], kept: &mut Vec<Place>) -> u32 {
+    let Some(place) = Place::at(places, position) else { return position };
+    let old = (position - Place::INLINED) as usize;
+    if numbers[old] == u32::MAX {
+        // Not deep: functions are only built into each other so far.
+        let caller = keep_place(place.caller, places, numbers, kept);
+        numbers[old] = Place::INLINED + kept.len() as u32;
+        kept.push(Place { caller, ..*place });
+    }
+    numbers[old]
 }

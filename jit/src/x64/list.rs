@@ -1,6 +1,7 @@
 //! Machine instructions as text, for `vm inspect`.
 
 use super::lower::Lowered;
+use crate::ir::print::print_position;
 use crate::regalloc::{Alloc, Output};
 use std::fmt::Write;
 
@@ -29,7 +30,9 @@ pub(crate) fn list(l: &Lowered, out: Option<&Output>) -> String {
                 let _ = writeln!(s, "        {name} {} <- {}  (v{})", place(m.to), place(m.from), m.vreg.0);
             }
             let inst = &l.insts[i as usize];
-            let _ = write!(s, "  @{:x} {:?}.{}", inst.pos, inst.op, inst.size);
+            s.push_str("  @");
+            print_position(&mut s, &l.places, inst.pos);
+            let _ = write!(s, " {:?}.{}", inst.op, inst.size);
             let range = l.input.operand_start[i as usize]..l.input.operand_start[i as usize + 1];
             for k in range {
                 let o = l.input.operands[k as usize];

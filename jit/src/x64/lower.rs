@@ -11,7 +11,7 @@ use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Effect, FloatCc, Func, IntCc, MemKind, Op, Type, Value};
 use crate::regalloc::{self, Class, Constraint, Kind, NO_REMAT, Operand, PReg, VReg};
 use crate::schedule::Schedule;
-use crate::{CpuFeatures, ModuleEnv, RelocTarget, Settings};
+use crate::{CpuFeatures, ModuleEnv, Place, RelocTarget, Settings};
 use smallvec::SmallVec;
 
 const NONE: u32 = u32::MAX;
@@ -52,6 +52,8 @@ pub(crate) struct Lowered {
     pub(crate) consts: Vec<(u128, u8)>,
     /// Targets of `br_table`s, as indices into `input.blocks`.
     pub(crate) tables: Vec<Vec<u32>>,
+    /// Places that the instructions' positions name.
+    pub(crate) places: Vec<Place>,
     /// Whether there is any call, and whether one is of a helper.
     pub(crate) has_calls: bool,
     pub(crate) has_helpers: bool,
@@ -972,6 +974,7 @@ impl<'a> Lower<'a> {
             types: self.types,
             calls: self.calls,
             consts: self.consts,
+            places: self.f.places.clone(),
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
             clears_frame: self.has_calls && self.env.facts.has_objects(),

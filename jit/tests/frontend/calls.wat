@@ -1,3 +1,4 @@
+;; uninlined
 (module
   (type $t (func (param i32) (result i32 i64)))
   (type $open (sub (func)))

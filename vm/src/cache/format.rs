@@ -30,7 +30,7 @@ use wasm::SubType;
 /// How files begin.
 pub(crate) const MAGIC: [u8; 8] = *b"\x7fvmcode\n";
 /// Changes with the layout of files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes before the sections.
 const HEADER: usize = 1024;
 const DIGEST: Range<usize> = 64..96;

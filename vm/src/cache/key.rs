@@ -111,8 +111,9 @@ impl Target {
 fn bits(t: &Target) -> u32 {
     let (c, p) = (&t.cpu, &t.passes);
     let cpu = [c.popcnt, c.lzcnt, c.bmi1, c.bmi2, c.avx, c.avx2, c.fma, c.sse42, t.segment];
-    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.cold, p.rotate, p.mask_tables, p.mask_memories];
-    cpu.iter().chain(&passes).fold(0, |n, &on| n << 1 | u32::from(on))
+    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.polls, p.unroll, p.cold];
+    let frontend = [p.rotate, p.inline, p.mask_tables, p.mask_memories];
+    cpu.iter().chain(&passes).chain(&frontend).fold(0, |n, &on| n << 1 | u32::from(on))
 }
 
 /// Whether code for the first processor runs on the second.

@@ -86,18 +86,18 @@ unsafe fn run_nested(ctx: *mut VmContext, caller: *mut VmContext, entry: *const 
             d: 0.0,
             f: 0.0,
         };
-        (*vm).tail_context = std::ptr::null_mut();
         run_guarded(vm, state);
+        // Runs within this one may have ended in tail calls too.
+        let handed_over = std::mem::take(&mut (*vm).handed_over);
         if (*vm).unwind.is_some() {
             backtrace::walk(&mut *vm.cast::<StoreOpaque>(), slots, depth);
             (&mut (*vm).cross_calls).truncate(depth);
             return FAILED;
         }
-        if (*vm).tail_context.is_null() {
+        if !handed_over {
             return RETURNED;
         }
         let value = if (*vm).tail_context == caller { (*vm).tail_adapter as u64 } else { cross_tail() };
-        // `cross_tail` reads the context, so it is only reset when the next run begins.
         Answer { value, status: u64::from(CALL_TAIL) }
     }
 }

@@ -132,6 +132,7 @@ handler! {
         (*store).tail_code = entry.code;
         (*store).tail_adapter = entry.tail;
         (*store).tail_context = s.ctx;
+        (*store).handed_over = true;
         finish(s)
     }
 }

@@ -7,7 +7,7 @@
 use crate::cache::CodeImage;
 use crate::module::ModuleInner;
 use jit::abi::TrapCode;
-use jit::{Code, CodeStats, Entry, Reloc, TrapSite};
+use jit::{Code, CodeStats, Entry, Place, Reloc, TrapSite};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
@@ -36,6 +36,7 @@ pub(crate) struct Placed {
     traps: Vec<TrapSite>,
     calls: Vec<(u32, u32)>,
     catches: Vec<u32>,
+    places: Vec<Place>,
     relocs: Vec<Reloc>,
     /// Registers that lie right below the return address, a bit each, by ascending number.
     pub(crate) saved: u32,
@@ -43,8 +44,9 @@ pub(crate) struct Placed {
 
 impl Placed {
     pub(crate) fn new(piece: Piece, code: Code, size: usize) -> Placed {
-        let Code { code_len, frame_size, saved, prologue, traps, calls, catches, relocs, .. } = code;
-        Placed { piece, len: code_len, size: size as u32, frame_size, prologue, traps, calls, catches, relocs, saved }
+        let Code { code_len, frame_size, saved, prologue, traps, calls, catches, places, relocs, .. } = code;
+        let (len, size) = (code_len, size as u32);
+        Placed { piece, len, size, frame_size, prologue, traps, calls, catches, places, relocs, saved }
     }
 
     /// The same as the compiler made it, without the bytes.
@@ -59,6 +61,7 @@ impl Placed {
             traps: self.traps.clone(),
             calls: self.calls.clone(),
             catches: self.catches.clone(),
+            places: self.places.clone(),
             stats: CodeStats::default(),
         }
     }
@@ -112,7 +115,7 @@ impl Placed {
         self.frame_size
     }
 
-    /// The trap at an instruction: why, and the offset in the module.
+    /// The trap at an instruction: why, and the position.
     pub(crate) fn trap(&self, at: u32) -> Option<(TrapCode, u32)> {
         let i = self.traps.binary_search_by_key(&at, |t| t.at).ok()?;
         Some((self.traps[i].code, self.traps[i].wasm))
@@ -123,7 +126,7 @@ impl Placed {
         self.catches.binary_search(&at).is_ok()
     }
 
-    /// Offset in the module of the call that returns to an instruction, or failing that of what comes before it.
+    /// Position of the call that returns to an instruction, or failing that of what comes before it.
     pub(crate) fn call(&self, at: u32) -> Option<u32> {
         let i = self.calls.partition_point(|&(from, _)| from <= at);
         self.calls.get(i.checked_sub(1)?).map(|c| c.1)
@@ -132,7 +135,21 @@ impl Placed {
     /// The same for a fault without an entry of its own: what is nearest.
     pub(crate) fn near(&self, at: u32) -> Option<u32> {
         let call = self.calls.get(self.calls.partition_point(|&(from, _)| from <= at)).map(|c| c.1);
-        call.or_else(|| self.call(at))
+        let near = call.or_else(|| self.call(at))?;
+        // Where the frame is made, no function that was built into this one has begun.
+        let begins = self.prologue.last().is_some_and(|&(end, _)| at < end);
+        Some(if begins { Place::outermost(&self.places, near) } else { near })
+    }
+
+    /// The functions that are at a position of this one's code, innermost first, with offsets in the module.
+    pub(crate) fn frames(&self, own_func: u32, position: Option<u32>) -> impl Iterator<Item = (u32, Option<u32>)> {
+        let place = |position: Option<u32>| position.and_then(|p| Place::at(&self.places, p));
+        std::iter::successors(Some(position), move |&p| place(p).map(|p| Some(p.caller))).map(move |position| {
+            match place(position) {
+                Some(p) => (p.own_func, Some(p.wasm)),
+                None => (own_func, position),
+            }
+        })
     }
 }
 

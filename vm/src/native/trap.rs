@@ -91,7 +91,7 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
     }
 }
 
-/// Why an instruction faulted, with the offset in the module, if the guest can have caused it.
+/// Why an instruction faulted, with the position, if the guest can have caused it.
 fn cause(store: &StoreOpaque, code: &Placed, at: u32) -> Option<(TrapCode, Option<u32>)> {
     let fault = &store.vm.fault;
     let memory = matches!(fault.signal, libc::SIGSEGV | libc::SIGBUS);
@@ -230,9 +230,11 @@ unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<
             }
             match code.piece {
                 Piece::Func(own_func, _) => {
-                    let offset = if innermost { wasm } else { code.call(at) };
-                    let place = Place::Wasm(offset);
-                    store.vm.trace.push(RawFrame { module: map.module.as_ptr(), own_func, place });
+                    let position = if innermost { wasm } else { code.call(at) };
+                    for (own_func, offset) in code.frames(own_func, position) {
+                        let place = Place::Wasm(offset);
+                        store.vm.trace.push(RawFrame { module: map.module.as_ptr(), own_func, place });
+                    }
                 }
                 Piece::EntryAdapter => return None,
                 Piece::Adapter => {}

@@ -219,8 +219,10 @@ pub(crate) struct VmStore {
     pub(crate) tail_code: *const u8,
     /// The adapter that goes there.
     pub(crate) tail_adapter: *const u8,
-    /// The context in which it runs; null when the last nested run did not end so.
+    /// The context in which it runs.
     pub(crate) tail_context: *mut VmContext,
+    /// Whether the run that is ending does so by that tail call. Whoever began the run takes it.
+    pub(crate) handed_over: bool,
     /// Native stack pointer where compiled code has called a helper that may collect garbage, with the registers that calls keep
     /// from there on.
     pub(crate) native_live: *const usize,

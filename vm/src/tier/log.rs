@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::Location;
 use crate::profile::Listeners;
-use jit::{Code, CodeStats, Entry};
+use jit::{Code, CodeStats, Entry, Place};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -116,9 +116,10 @@ impl Entered {
 
 /// Offset in the code and offset in the module, where both are known.
 fn lines(code: &Code) -> Vec<(u32, u32)> {
-    let mut lines: Vec<(u32, u32)> = code.traps.iter().map(|t| (t.at, t.wasm)).collect();
+    let offset = |position| Place::offset(&code.places, position);
+    let mut lines: Vec<(u32, u32)> = code.traps.iter().map(|t| (t.at, offset(t.wasm))).collect();
     // The instruction before the return address is the call.
-    lines.extend(code.calls.iter().map(|&(at, wasm)| (at - 1, wasm)));
+    lines.extend(code.calls.iter().map(|&(at, position)| (at - 1, offset(position))));
     lines.sort_unstable();
     lines
 }

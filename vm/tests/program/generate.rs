@@ -1,7 +1,8 @@
 //! Random programs that end.
 //!
 //! In: a seed. Out: a [`Program`] whose functions call later ones only (but for a few indirect calls) and whose loops
-//! count. Shapes that a translator may fuse are made on purpose and often: counted loops, scaled and summed addresses,
+//! count. The last functions are small ones without loops, called often and trapping often, as compilers build them into their
+//! callers. Shapes that a translator may fuse are made on purpose and often: counted loops, scaled and summed addresses,
 //! constants at the limits of immediates, sets of locals whose old value is still on the stack.
 
 use crate::ast::*;
@@ -63,7 +64,8 @@ const FAR_OFFSETS: [u32; 6] = [32768, 60000, 65528, 65535, 65536, u32::MAX];
 
 pub(crate) fn program(seed: u64) -> Program {
     let mut rng = Rng::new(seed);
-    let count = 2 + rng.below(4);
+    let large = 2 + rng.below(4);
+    let count = large + rng.below(5);
     let types = |rng: &mut Rng, n: usize| (0..n).map(|_| *rng.pick(&TYPES)).collect::<Vec<_>>();
     let signatures: Vec<(Vec<Ty>, Vec<Ty>)> = (0..count)
         .map(|_| {
@@ -77,8 +79,10 @@ pub(crate) fn program(seed: u64) -> Program {
         .map(|i| {
             let (params, results) = signatures[i].clone();
             let mut locals = params.clone();
-            let own = 2 + rng.below(8);
+            let small = i >= large;
+            let own = if small { 1 + rng.below(2) } else { 2 + rng.below(8) };
             locals.extend(types(&mut rng, own));
+            let size = if small { 2 + rng.below(12) as i32 } else { 120 };
             let mut g = Generator {
                 rng: &mut rng,
                 signatures: &signatures,
@@ -87,18 +91,19 @@ pub(crate) fn program(seed: u64) -> Program {
                 counters: Vec::new(),
                 labels: Vec::new(),
                 next_label: 0,
-                size: 120,
+                small,
+                size,
             };
-            let body = g.statements(8);
+            let body = g.statements(if small { 2 } else { 8 });
             let tail: Vec<usize> = (i + 1..count).filter(|&j| signatures[j].1 == results).collect();
             let end = if !tail.is_empty() && g.rng.chance(40) {
                 let f = *g.rng.pick(&tail);
                 End::TailCall(f, g.arguments(f))
             } else {
-                End::Values(results.iter().map(|&t| g.expr(t, 4)).collect())
+                End::Values(results.iter().map(|&t| g.expr(t, if small { 2 } else { 4 })).collect())
             };
             let locals = std::mem::take(&mut g.locals);
-            let vectors = if g.rng.chance(10) { 1 + g.rng.below(3) as u32 } else { 0 };
+            let vectors = if !small && g.rng.chance(10) { 1 + g.rng.below(3) as u32 } else { 0 };
             Function { params, results, locals, vectors, body, end }
         })
         .collect();
@@ -129,6 +134,8 @@ struct Generator<'r> {
     /// Labels in reach, with the type of value they take.
     labels: Vec<(u32, Option<Ty>)>,
     next_label: u32,
+    /// Whether the function is a small one.
+    small: bool,
     /// How much more to generate before only leaves follow.
     size: i32,
 }
@@ -170,8 +177,8 @@ impl Generator<'_> {
                 Expr::Block(ty, label, body, Box::new(e))
             }
             88..92 => Expr::Seq(self.statements(2), Box::new(self.expr(ty, d))),
-            92..95 => self.switch(ty, d),
-            95..96 if ty == Ty::I32 => Expr::ThroughVector(Box::new(self.expr(ty, d))),
+            92..94 => self.switch(ty, d),
+            94..95 if ty == Ty::I32 => Expr::ThroughVector(Box::new(self.expr(ty, d))),
             _ => self.call(ty),
         }
     }
@@ -191,7 +198,7 @@ impl Generator<'_> {
             let op = *self.rng.pick(&ops);
             // Divisions trap too often to be as frequent as the rest.
             let divides = matches!((op.eval)(1, 0), Err(vm::TrapKind::IntegerDivideByZero));
-            if !divides || self.rng.chance(10) {
+            if !divides || self.rng.chance(if self.small { 60 } else { 10 }) {
                 break op;
             }
         };
@@ -201,7 +208,9 @@ impl Generator<'_> {
         }
         let divides = matches!((op.eval)(1, 0), Err(vm::TrapKind::IntegerDivideByZero));
         let right = match self.rng.below(10) {
-            _ if divides && self.rng.chance(80) => Expr::Const(op.ty, constant(self.rng, op.ty) | 1),
+            _ if divides && self.rng.chance(if self.small { 50 } else { 80 }) => {
+                Expr::Const(op.ty, constant(self.rng, op.ty) | 1)
+            }
             0..4 => Expr::Const(op.ty, constant(self.rng, op.ty)),
             _ => self.expr(op.ty, d),
         };
@@ -260,8 +269,8 @@ impl Generator<'_> {
         let f = *self.rng.pick(&later);
         let args = self.arguments(f);
         match self.rng.below(10) {
-            0..6 => Expr::Call(f, args),
-            6..9 => Expr::CallIndirect(f, Box::new(Expr::Const(Ty::I32, f as u64)), args),
+            0..7 => Expr::Call(f, args),
+            7..9 => Expr::CallIndirect(f, Box::new(Expr::Const(Ty::I32, f as u64)), args),
             _ => Expr::CallIndirect(f, Box::new(self.index(8)), args),
         }
     }
@@ -334,7 +343,11 @@ impl Generator<'_> {
                 None => *masked(self, 0x3fff),
             },
         };
-        let offset = if self.rng.chance(3) { *self.rng.pick(&FAR_OFFSETS) } else { *self.rng.pick(&OFFSETS) };
+        let offset = if self.rng.chance(if self.small { 15 } else { 3 }) {
+            *self.rng.pick(&FAR_OFFSETS)
+        } else {
+            *self.rng.pick(&OFFSETS)
+        };
         (e, offset)
     }
 
@@ -479,7 +492,7 @@ impl Generator<'_> {
     }
 
     fn counted(&mut self) -> Stmt {
-        if self.counters.len() >= 3 {
+        if self.counters.len() >= 3 || self.small {
             return self.accumulate();
         }
         let ty = if self.rng.chance(70) { Ty::I32 } else { Ty::I64 };

@@ -1,7 +1,7 @@
 //! Random structured programs, run by the interpreter and by a walk over their tree.
 //!
 //! In: seeds (`VM_FUZZ_PROGRAMS` raises their number, `VM_FUZZ_SEED` picks one or a range, `VM_FUZZ_TRACE` names each before
-//! it runs). Out: equal results, traps, memories and globals, in every configuration.
+//! it runs). Out: equal results, traps with their frames, memories, globals and fuel, in every configuration.
 
 mod ast;
 mod emit;
@@ -86,16 +86,18 @@ fn ints(ty: Ty) -> u64 {
     if matches!(ty, Ty::I32 | Ty::I64) { u64::MAX } else { 0 }
 }
 
-fn check(mode: &Mode, bytes: &[u8], program: &Program, expected: &[Expected], what: &str) {
+fn check(mode: &Mode, bytes: &[u8], program: &Program, expected: &[Expected], what: &str) -> Vec<Notes> {
     let module = Module::new(&mode.engine, bytes).unwrap_or_else(|e| panic!("{what}: {e}"));
     module.validate_bodies().unwrap_or_else(|e| panic!("{what}: the generated module is not valid: {e}"));
-    for _ in 0..mode.rounds {
-        run(mode, &module, program, expected, what);
-    }
+    (0..mode.rounds).map(|_| run(mode, &module, program, expected, what)).collect()
 }
 
+/// What the tree knows nothing of: the frames of each trap, and the fuel left behind each call.
+type Notes = Vec<(Vec<(u32, Option<u32>)>, Option<u64>)>;
+
 /// Makes the calls in a new store.
-fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], what: &str) {
+fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], what: &str) -> Notes {
+    let mut notes = Vec::new();
     let mut store = Store::new(&mode.engine, ());
     if mode.fuel {
         store.set_fuel(1 << 40).expect("fuel is on");
@@ -108,12 +110,17 @@ fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], w
         let func = instance.get_func(&mut store, &format!("f{}", e.function)).expect("exported");
         let args: Vec<Val> = f.params.iter().zip(&e.args).map(|(&t, &v)| value(t, v)).collect();
         let mut results: Vec<Val> = f.results.iter().map(|&t| value(t, 0)).collect();
+        let mut frames = Vec::new();
         let outcome = func.call(&mut store, &args, &mut results).map_err(|err| match err.as_trap() {
-            Some(trap) => trap.kind(),
+            Some(trap) => {
+                frames.extend(trap.backtrace().iter().map(|f| (f.func_index, f.code_offset)));
+                trap.kind()
+            }
             None => panic!("{what}: {err}"),
         });
         let outcome = outcome.map(|()| results.into_iter().map(bits).collect::<Vec<_>>());
         assert_eq!(outcome, e.outcome, "{what}");
+        notes.push((frames, store.get_fuel().ok().filter(|_| mode.fuel)));
         let have = memory.data(&store);
         if let Some(at) = have.iter().zip(&e.memory).position(|(a, b)| a != b) {
             panic!("{what}: memory differs at {at:#x}: {:#x}, expected {:#x}", have[at], e.memory[at]);
@@ -122,6 +129,23 @@ fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], w
             let global = instance.get_global(&mut store, &format!("g{g}")).expect("exported");
             assert_eq!(bits(global.get(&store)), want, "{what}: global {g}");
         }
+    }
+    notes
+}
+
+/// The fuel that was left behind each call; nothing where it is not counted.
+fn fuel(notes: &Notes) -> Option<Vec<u64>> {
+    notes.iter().map(|n| n.1).collect()
+}
+
+/// Frames are those of the first notes, fuel that of the first notes with any.
+fn compare(all: &[(Notes, &'static str)], seed: u64) {
+    let counted = all.iter().find_map(|(n, _)| fuel(n));
+    let frames = |n: &Notes| n.iter().map(|n| n.0.clone()).collect::<Vec<_>>();
+    for (notes, name) in all {
+        assert_eq!(frames(notes), frames(&all[0].0), "seed {seed}: frames in {name}");
+        let fuel = fuel(notes);
+        assert!(fuel.is_none() || fuel == counted, "seed {seed}: fuel in {name}: {fuel:?}, not {counted:?}");
     }
 }
 
@@ -144,9 +168,12 @@ fn programs_do_what_their_trees_say() {
             if std::env::var_os("VM_FUZZ_DUMP").is_some() {
                 std::fs::write(format!("program-{seed}.wasm"), &bytes).expect("a writable folder");
             }
+            let mut all = Vec::new();
             for mode in &modes {
-                check(mode, &bytes, &program, &expected, &format!("seed {seed}, {}", mode.name));
+                let notes = check(mode, &bytes, &program, &expected, &format!("seed {seed}, {}", mode.name));
+                all.extend(notes.into_iter().map(|n| (n, mode.name)));
             }
+            compare(&all, seed);
         }
         println!("{compared} of {total} programs compared, {returned} with calls that returned");
         // Most programs must have an outcome, or the generator tests nothing.

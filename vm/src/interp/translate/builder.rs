@@ -158,6 +158,8 @@ pub(super) struct Builder<'m> {
     pub(super) loops: Vec<LoopRange>,
     /// Offset in the module of the present operator.
     pub(super) offset: u32,
+    /// First instruction that has been taken back for the present operator.
+    pub(super) taken: u32,
 }
 
 pub(super) fn class_of(ty: ValType) -> Class {
@@ -213,6 +215,7 @@ impl<'m> Builder<'m> {
             try_ids: 0,
             loops: Vec::new(),
             offset: 0,
+            taken: u32::MAX,
         }
     }
 

@@ -358,7 +358,7 @@ impl Builder<'_> {
             return false;
         }
         let a = add.a;
-        self.code.pop();
+        self.take_back(1);
         let form = (comparison as u8) << 1 | u8::from(immediate);
         self.emit4(&ops::AddBranch, form, a, step as u16, c.b, back as u16);
         true
@@ -407,8 +407,7 @@ impl Builder<'_> {
             && self.is_last(producer)
             && let Some((c, n)) = self.fuse(producer)
         {
-            let len = self.code.len() - n;
-            self.code.truncate(len);
+            self.take_back(n);
             return c;
         }
         let (pair, a) = match self.slot_or_acc(e) {

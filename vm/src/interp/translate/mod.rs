@@ -88,11 +88,17 @@ fn translate_with(
         };
         validator.op(offset, &op).map_err(|e| invalid(&e))?;
         builder.offset = offset as u32;
+        builder.taken = u32::MAX;
         let before = builder.code.len() as u32;
         builder.operator(&op, select_type);
         if with_offsets {
             // Instructions that were merged into earlier ones have left their places to what comes now.
             while offsets.pop_if(|&mut (i, _)| i > before).is_some() {}
+            // What traps is an access, not the addition that has become part of it.
+            if builder.taken < before {
+                while offsets.pop_if(|&mut (i, _)| i > builder.taken).is_some() {}
+                offsets.push((builder.taken, offset as u32));
+            }
             offsets.push((before, offset as u32));
         }
     }

@@ -577,10 +577,11 @@ impl Builder<'_> {
         (fits && matches!(pair, PairForm::SlotImm | PairForm::AccImm)).then_some((pair, shl.b, shl.x))
     }
 
-    /// Takes back the last instructions.
-    fn take_back(&mut self, n: usize) {
+    /// Takes back the last instructions: what comes in their place belongs to the present operator.
+    pub(super) fn take_back(&mut self, n: usize) {
         let len = self.code.len() - n;
         self.code.truncate(len);
+        self.taken = self.taken.min(len as u32);
     }
 
     /// The address as an immediate, if it is constant and within reach.

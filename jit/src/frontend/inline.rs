@@ -1,0 +1,331 @@
+//! Small functions in the place of their calls.
+//!
+//! In: a call of one of the module's own functions. Out: its body's instructions, with the operands as its parameters, a `return` as
+//! a branch to its end; or nothing, and the call is made. Instructions of the body have [places](Place) for positions, by which traps
+//! in them and calls from them have the frames that the interpreter has. Fuel is charged as the function itself would:
+//! the caller's stretch of code is charged as a whole where it begins, and goes on behind the body.
+//!
+//! A body is validated before anything is made of it; one that is not valid is called, as are functions with loops (which look at
+//! the interrupt flag), with handlers of exceptions and with tail calls. Which calls are built in depends on the module alone.
+
+use super::builder::Builder;
+use super::calls::func_of;
+use super::control::{Frame, Kind};
+use super::objects;
+use super::prescan::{self, Prescan};
+use crate::ir::{Type, Value};
+use crate::{ModuleEnv, Place, Settings};
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm::TypeId;
+use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
+
+/// The longest body that is built in, in bytes: in loops and elsewhere; and up to which it takes less room than it has bytes, since
+/// what it becomes is hardly more than the call was.
+const MAX_BODY: usize = 64;
+const MAX_OUTSIDE_LOOPS: usize = 32;
+const TINY_BODY: usize = 16;
+/// Calls in a body at most, and locals.
+const MAX_CALLS: u32 = 2;
+const MAX_LOCALS: u32 = 16;
+/// How deep functions are built into each other, and how often the same one is on the way, the function that is compiled included.
+const MAX_DEPTH: usize = 4;
+const MAX_RECURSION: usize = 2;
+/// Bytes of bodies that a function may take in: these, and a fraction of its own.
+const ROOM: usize = 96;
+const ROOM_FRACTION: usize = 16;
+/// How many structures around a call are looked at to find a loop.
+const NEAR: usize = 64;
+
+/// A body that may be built into others.
+struct Body<'a> {
+    /// Operators but for the last `end`: with offset and the static type of the reference that they look into.
+    ops: Vec<(Operator<'a>, u32, Option<ValType>)>,
+    locals: Vec<Type>,
+    scan: Rc<Prescan>,
+    /// Offset of the last `end`.
+    end: u32,
+    /// Classes of memory that it writes and reads.
+    effects: (u8, u8),
+    /// Whether an exception may leave it.
+    throws: bool,
+}
+
+/// What has been built into the present function.
+pub(super) struct Inlining<'a> {
+    /// The functions that are being built into each other, outermost first.
+    open: Vec<u32>,
+    /// Bodies of functions that have been called, if they may be built in.
+    bodies: HashMap<u32, Option<Rc<Body<'a>>>>,
+    /// Bytes that may still be taken in.
+    room: usize,
+    /// Whether the outermost call is in a loop.
+    in_loop: bool,
+}
+
+impl<'a> Inlining<'a> {
+    /// Nothing yet, in a function of that length.
+    pub(super) fn new(own_func: u32, len: usize) -> Inlining<'a> {
+        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room: ROOM + len / ROOM_FRACTION }
+    }
+
+    fn body(&mut self, env: &ModuleEnv<'a>, own_func: u32) -> Option<Rc<Body<'a>>> {
+        if env.module.bodies[own_func as usize].range().len() > MAX_BODY {
+            return None;
+        }
+        self.bodies.entry(own_func).or_insert_with(|| read(env, own_func).map(Rc::new)).clone()
+    }
+
+    /// Classes of memory that a call of a function writes and reads, whether it is built in or not. The number need not be one of a function.
+    pub(super) fn effects_of_call(&mut self, env: &ModuleEnv<'a>, settings: &Settings, func: u32) -> (u8, u8) {
+        let own =
+            env.module.own_func(func).filter(|&f| settings.passes.inline && (f as usize) < env.module.bodies.len());
+        own.and_then(|f| self.body(env, f)).map_or(prescan::CALL, |b| b.effects)
+    }
+}
+
+/// Where control goes in a body, by its structure alone.
+#[derive(Default)]
+struct Flow {
+    live: bool,
+    /// Open structures, the function first: whether control came to its beginning, whether it comes to the end by a branch, and
+    /// whether it is an `if` without `else` so far.
+    open: Vec<(bool, bool, bool)>,
+}
+
+impl Flow {
+    fn begin(&mut self, is_if: bool) {
+        self.open.push((self.live, false, is_if));
+    }
+    fn branch(&mut self, depth: u32) {
+        let index = self.open.len().checked_sub(1 + depth as usize);
+        if let Some((_, branched, _)) = index.and_then(|i| self.open.get_mut(i)) {
+            *branched |= self.live;
+        }
+    }
+    /// Goes past an operator, which is valid. What the function's end leaves is whether the function returns.
+    fn pass(&mut self, op: &Operator<'_>) {
+        match op {
+            Operator::Block { .. } => self.begin(false),
+            Operator::If { .. } => self.begin(true),
+            Operator::Else => {
+                if let Some((began, branched, is_if)) = self.open.last_mut() {
+                    (*branched, *is_if) = (*branched | self.live, false);
+                    self.live = *began;
+                }
+            }
+            Operator::End => {
+                if let Some((began, branched, is_if)) = self.open.pop() {
+                    self.live |= branched | (is_if & began);
+                }
+            }
+            Operator::Br { relative_depth } => {
+                self.branch(*relative_depth);
+                self.live = false;
+            }
+            Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth }
+            | Operator::BrOnCast { relative_depth, .. }
+            | Operator::BrOnCastFail { relative_depth, .. } => self.branch(*relative_depth),
+            Operator::BrTable { targets } => {
+                targets.targets().map_while(Result::ok).for_each(|d| self.branch(d));
+                self.branch(targets.default());
+                self.live = false;
+            }
+            Operator::Return => {
+                self.branch(self.open.len() as u32 - 1);
+                self.live = false;
+            }
+            Operator::Unreachable | Operator::Throw { .. } | Operator::ThrowRef => self.live = false,
+            _ => {}
+        }
+    }
+}
+
+macro_rules! define_is_plain {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        /// Whether an operator is of a proposal whose operators can all be built in, but for those asked for by name.
+        fn is_plain(op: &Operator<'_>) -> bool {
+            $(define_is_plain!(@one $proposal $op op);)*
+            false
+        }
+    };
+    (@one mvp $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one sign_extension $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one saturating_float_to_int $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one bulk_memory $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one reference_types $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one function_references $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one gc $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one simd $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one relaxed_simd $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one threads $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one wide_arithmetic $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
+    (@one $other:ident $op:ident $value:ident) => {};
+    (@test $op:ident $value:ident) => { if matches!($value, Operator::$op { .. }) { return true; } };
+}
+wasmparser::for_each_operator!(define_is_plain);
+
+fn is_call(op: &Operator<'_>) -> bool {
+    matches!(op, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. })
+}
+
+/// Whether an operator may be in a body that is built in.
+fn is_allowed(op: &Operator<'_>) -> bool {
+    match op {
+        Operator::Throw { .. } | Operator::ThrowRef => true,
+        Operator::Loop { .. } | Operator::ReturnCallRef { .. } => false,
+        op => is_plain(op),
+    }
+}
+
+/// Reads and validates a body; nothing if it is not valid, or not to be built into others.
+fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
+    let allocs = FuncValidatorAllocations::default();
+    let (mut validator, mut reader) = wasm::validate_body(env.module, env.bytes, own_func, allocs);
+    validator.read_locals(&mut reader).ok()?;
+    let n = validator.len_locals();
+    if n > MAX_LOCALS {
+        return None;
+    }
+    let locals = (0..n).filter_map(|i| validator.get_local_type(i)).map(|t| Type::of(super::of_parsed(t))).collect();
+    let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None, &mut |_| prescan::CALL));
+    let mut flow = Flow { live: true, ..Flow::default() };
+    flow.begin(false);
+    let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
+    let mut ops = Vec::new();
+    let mut operators = OperatorsReader::new(reader);
+    while !operators.eof() {
+        let at = operators.original_position();
+        let op = operators.read().ok()?;
+        if !is_allowed(&op) {
+            return None;
+        }
+        let operand = objects::reference_depth(&op).and_then(|d| validator.get_operand_type(d)).flatten();
+        validator.op(at, &op).ok()?;
+        flow.pass(&op);
+        let (writes, reads) = prescan::effects(&op);
+        effects = (effects.0 | writes, effects.1 | reads);
+        calls += u32::from(is_call(&op));
+        throws |= is_call(&op) || matches!(op, Operator::Throw { .. } | Operator::ThrowRef);
+        ops.push((op, at as u32, operand));
+    }
+    operators.finish().ok()?;
+    let (_, end, _) = ops.pop()?;
+    // Code behind a call that never returns would have to be charged all the same.
+    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, effects, throws })
+}
+
+/// What a function keeps while another is built into it.
+struct Caller {
+    locals: Vec<Value>,
+    local_types: Vec<Type>,
+    in_frames: Vec<u32>,
+    control: Vec<Frame>,
+    tries: Vec<usize>,
+    scan: Rc<Prescan>,
+    osr: Option<super::osr::Osr>,
+    structures: (u32, u32),
+    pos: (u32, u32),
+    fuel: Option<Value>,
+    in_loop: bool,
+}
+
+impl<'a> Builder<'a> {
+    /// Builds a function in, in place of a call of it, if it is worth it.
+    pub(super) fn inline(&mut self, own_func: u32, id: TypeId) -> bool {
+        let Some(body) = self.choose(own_func) else { return false };
+        let ty = self.call_type(id);
+        let Some(ty) = func_of(&ty) else { return false };
+        let caller = self.begin_inlined(&body, ty.params.len());
+        self.inlining.open.push(own_func);
+        self.open_inlined(ty.results.len() as u32, body.end);
+        let first = body.ops.first().map_or(body.end, |op| op.1);
+        let last = Operator::End;
+        let ops = body.ops.iter().map(|(op, at, operand)| (op, *at, *operand)).chain([(&last, body.end, None)]);
+        self.go_to_place(own_func, first, caller.pos.1);
+        self.new_segment();
+        for (op, at, operand) in ops {
+            self.go_to_place(own_func, at, caller.pos.1);
+            self.operand = operand;
+            self.operator(op, 0, &[]);
+        }
+        self.inlining.open.pop();
+        self.end_inlined(caller);
+        true
+    }
+
+    /// The body of a function that is to be built in here.
+    fn choose(&mut self, own_func: u32) -> Option<Rc<Body<'a>>> {
+        let len = self.module.bodies[own_func as usize].range().len();
+        if !self.settings.passes.inline
+            || len > MAX_BODY
+            || (len > MAX_OUTSIDE_LOOPS && !self.in_loop())
+            || self.inlining.open.len() > MAX_DEPTH
+            || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= MAX_RECURSION
+        {
+            return None;
+        }
+        let cost = if len <= TINY_BODY { len / 2 } else { len };
+        let room = self.inlining.room.checked_sub(cost)?;
+        let body = self.inlining.body(self.env, own_func)?;
+        if body.throws && self.is_caught() {
+            return None;
+        }
+        self.inlining.room = room;
+        Some(body)
+    }
+
+    /// Whether there is a loop around the call, or around the call in whose place it is.
+    fn in_loop(&self) -> bool {
+        let is_loop = |f: &Frame| matches!(f.kind, Kind::Loop(_));
+        self.inlining.in_loop || self.control.iter().rev().take(NEAR).any(is_loop)
+    }
+
+    fn go_to_place(&mut self, own_func: u32, wasm: u32, caller: u32) {
+        self.pos = wasm;
+        self.position = self.f.place(Place { own_func, wasm, caller });
+    }
+
+    /// Exchanges what belongs to the caller for what the callee begins with.
+    fn begin_inlined(&mut self, body: &Body<'a>, params: usize) -> Caller {
+        let mut locals = self.pop_n(params).into_vec();
+        for i in params..body.locals.len() {
+            let zero = self.zero(body.locals[i]);
+            locals.push(zero);
+        }
+        let around = self.in_loop();
+        let in_loop = std::mem::replace(&mut self.inlining.in_loop, around);
+        Caller {
+            in_frames: std::mem::replace(&mut self.in_frames, vec![0; locals.len()]),
+            locals: std::mem::replace(&mut self.locals, locals),
+            local_types: std::mem::replace(&mut self.local_types, body.locals.clone()),
+            control: std::mem::take(&mut self.control),
+            tries: std::mem::take(&mut self.tries),
+            scan: std::mem::replace(&mut self.scan, body.scan.clone()),
+            osr: self.osr.take(),
+            structures: (std::mem::take(&mut self.loop_count), std::mem::take(&mut self.structure_count)),
+            pos: (self.pos, self.position),
+            fuel: self.fuel,
+            in_loop,
+        }
+    }
+
+    fn end_inlined(&mut self, caller: Caller) {
+        self.locals = caller.locals;
+        self.local_types = caller.local_types;
+        self.in_frames = caller.in_frames;
+        self.control = caller.control;
+        self.tries = caller.tries;
+        self.scan = caller.scan;
+        self.osr = caller.osr;
+        (self.loop_count, self.structure_count) = caller.structures;
+        (self.pos, self.position) = caller.pos;
+        self.fuel = caller.fuel;
+        self.inlining.in_loop = caller.in_loop;
+        if !self.reachable {
+            self.set_unreachable();
+        }
+    }
+}
