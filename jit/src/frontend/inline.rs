@@ -20,9 +20,11 @@ use std::rc::Rc;
 use wasm::TypeId;
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
 
-/// The longest body that is built in, in bytes: in loops and elsewhere; and up to which it takes less room than it has bytes, since
-/// what it becomes is hardly more than the call was.
+/// The longest body that is built in, in bytes: in loops and elsewhere; without branches and calls in loops, which is what arithmetic
+/// on wide numbers looks like; and up to which it takes less room than it has bytes, since what it becomes is hardly more than the
+/// call was.
 const MAX_BODY: usize = 64;
+const MAX_STRAIGHT: usize = 128;
 const MAX_OUTSIDE_LOOPS: usize = 32;
 const TINY_BODY: usize = 16;
 /// Calls in a body at most, and locals.
@@ -49,6 +51,8 @@ struct Body<'a> {
     effects: (u8, u8),
     /// Whether an exception may leave it.
     throws: bool,
+    /// Whether its operators follow each other, none of them a call.
+    straight: bool,
 }
 
 /// What has been built into the present function.
@@ -70,7 +74,7 @@ impl<'a> Inlining<'a> {
     }
 
     fn body(&mut self, env: &ModuleEnv<'a>, own_func: u32) -> Option<Rc<Body<'a>>> {
-        if env.module.bodies[own_func as usize].range().len() > MAX_BODY {
+        if env.module.bodies[own_func as usize].range().len() > MAX_STRAIGHT {
             return None;
         }
         self.bodies.entry(own_func).or_insert_with(|| read(env, own_func).map(Rc::new)).clone()
@@ -171,6 +175,24 @@ fn is_call(op: &Operator<'_>) -> bool {
     matches!(op, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. })
 }
 
+/// Whether an operator leads to the next one and nowhere else.
+fn is_straight(op: &Operator<'_>) -> bool {
+    let structured = matches!(op, Operator::Block { .. } | Operator::If { .. } | Operator::Else | Operator::Return);
+    let last = matches!(op, Operator::End);
+    let branches = matches!(op, Operator::Br { .. } | Operator::BrIf { .. } | Operator::BrTable { .. });
+    let by_reference = matches!(
+        op,
+        Operator::BrOnNull { .. }
+            | Operator::BrOnNonNull { .. }
+            | Operator::BrOnCast { .. }
+            | Operator::BrOnCastFail { .. }
+            | Operator::Throw { .. }
+            | Operator::ThrowRef
+            | Operator::Unreachable
+    );
+    last || !(structured || branches || by_reference || is_call(op))
+}
+
 /// Whether an operator may be in a body that is built in.
 fn is_allowed(op: &Operator<'_>) -> bool {
     match op {
@@ -194,12 +216,13 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     let mut flow = Flow { live: true, ..Flow::default() };
     flow.begin(false);
     let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
+    let long = env.module.bodies[own_func as usize].range().len() > MAX_BODY;
     let mut ops = Vec::new();
     let mut operators = OperatorsReader::new(reader);
     while !operators.eof() {
         let at = operators.original_position();
         let op = operators.read().ok()?;
-        if !is_allowed(&op) {
+        if !is_allowed(&op) || (long && !is_straight(&op)) {
             return None;
         }
         let operand = objects::reference_depth(&op).and_then(|d| validator.get_operand_type(d)).flatten();
@@ -214,7 +237,8 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     operators.finish().ok()?;
     let (_, end, _) = ops.pop()?;
     // Code behind a call that never returns would have to be charged all the same.
-    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, effects, throws })
+    let straight = ops.iter().all(|(op, ..)| is_straight(op));
+    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, effects, throws, straight })
 }
 
 /// What a function keeps while another is built into it.
@@ -260,16 +284,16 @@ impl<'a> Builder<'a> {
     fn choose(&mut self, own_func: u32) -> Option<Rc<Body<'a>>> {
         let len = self.module.bodies[own_func as usize].range().len();
         if !self.settings.passes.inline
-            || len > MAX_BODY
+            || len > MAX_STRAIGHT
             || (len > MAX_OUTSIDE_LOOPS && !self.in_loop())
             || self.inlining.open.len() > MAX_DEPTH
             || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= MAX_RECURSION
         {
             return None;
         }
-        let cost = if len <= TINY_BODY { len / 2 } else { len };
-        let room = self.inlining.room.checked_sub(cost)?;
         let body = self.inlining.body(self.env, own_func)?;
+        let cost = if len <= TINY_BODY || body.straight { len / 2 } else { len };
+        let room = self.inlining.room.checked_sub(cost)?;
         if body.throws && self.is_caught() {
             return None;
         }
