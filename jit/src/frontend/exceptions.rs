@@ -1,14 +1,14 @@
 //! Exceptions: `try_table`, throwing, and what happens behind calls that may throw.
 //!
-//! A call in the body of a `try_table` comes back with an exception like with results: the code behind it looks into the
-//! context and branches to a cold block. There, and where something is thrown in such a body, the clauses are tried one after the
+//! A call in the body of a `try_table` ends its block: without an exception it goes on in the next one, at no cost, and with one, which
+//! is in the context, in a cold block (`catch_edge`). There, and where something is thrown in such a body, the clauses are tried one after the
 //! other, those of the innermost `try_table` first; each is a branch to its label like others. What none of them catches
 //! leaves the function.
 
 use super::builder::Builder;
 use super::calls::func_of;
 use crate::abi::{ARG_AREA_STRIDE, Helper, TrapCode};
-use crate::ir::{Alias, IntCc, Op, SimdOp, Type, Value};
+use crate::ir::{Alias, Inst, IntCc, Op, SimdOp, Type, Value};
 use smallvec::SmallVec;
 use wasm::layout::context;
 use wasmparser::{Catch, TryTable};
@@ -128,14 +128,11 @@ impl Builder<'_> {
 
     /// Behind a call, whose results are not on the stack yet.
     pub(super) fn catch_behind_call(&mut self) {
-        let ctx = self.ctx();
-        let at = context::EXCEPTION as i64;
-        let pending = self.pointer_load(Type::I64, ctx, at, Alias::Other);
-        let thrown = self.icmp_const(IntCc::Ne, pending, 0);
-        let Some((landing, on)) = self.fork(thrown) else { return };
+        let (landing, on) = (self.new_edge(), self.new_edge());
+        self.push(Inst { idx: landing.0, imm: i64::from(on.0), ..Inst::new(Op::CatchEdge, Type::Void) });
         self.f.blocks[landing.index()].cold = true;
         self.on_edge(landing, |b| {
-            // Read again, so that the comparison may do so by itself.
+            let (ctx, at) = (b.ctx(), context::EXCEPTION as i64);
             let exception = b.pointer_load(Type::I64, ctx, at, Alias::Other);
             let none = b.i64_const(0);
             b.pointer_store(ctx, at, none, Alias::Other);
@@ -160,7 +157,7 @@ impl Builder<'_> {
             }
         }
         self.helper(Helper::ThrowRef, &[exception]);
-        self.push(crate::ir::Inst { aux: TrapCode::Unreachable as u8, ..crate::ir::Inst::new(Op::Trap, Type::Void) });
+        self.push(Inst { aux: TrapCode::Unreachable as u8, ..Inst::new(Op::Trap, Type::Void) });
         self.f.blocks[self.block.index()].cold = true;
     }
 
