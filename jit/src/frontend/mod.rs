@@ -7,7 +7,7 @@
 //! parameters for nothing else.
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
-//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
+//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `legacy`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
 //! module as a whole.
 
 mod allocate;
@@ -17,6 +17,7 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod legacy;
 mod loads;
 mod memory;
 mod objects;
@@ -69,9 +70,6 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         Entry::Loop(offset) => Some(offset),
     };
     let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target);
-    if let Some((what, offset)) = scan.unsupported {
-        return Err(CompileError::Unsupported { what, offset: offset.into() });
-    }
     let types = locals.iter().map(|&t| Type::of(t)).collect();
     let mut b = Builder::new(env, env.facts, settings, scan, types);
     let body = module.bodies[own_func as usize];

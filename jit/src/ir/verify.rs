@@ -57,6 +57,12 @@ impl Verifier<'_> {
             let b = self.cfg.rpo[i];
             for (n, &v) in self.f.blocks[b.index()].insts.iter().enumerate() {
                 self.inst(v).map_err(|e| format!("{v} in {b}: {e}"))?;
+                if let Some([call, results @ ..]) = self.f.catching_call(b)
+                    && results.contains(&v)
+                {
+                    ensure(self.f.args(v) == [*call], || format!("{v} in {b} is not of the call before it"))?;
+                    continue;
+                }
                 for &a in self.f.args(v) {
                     self.dominates(a, (b, n as u32 + 1)).map_err(|e| format!("{v} in {b}: {e}"))?;
                 }
