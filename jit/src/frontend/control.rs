@@ -72,6 +72,8 @@ pub(super) struct Frame {
     pub(super) clauses: Vec<Clause>,
     /// Of a `try` that delegates: clauses of frames from this one on do not apply in it.
     pub(super) delegate: Option<usize>,
+    /// Blocks that hints call unlikely, from which all ways go to its end.
+    pub(super) unlikely: SmallVec<[Block; 2]>,
 }
 
 impl Frame {
@@ -93,6 +95,7 @@ impl Frame {
             rotation: None,
             clauses: Vec::new(),
             delegate: None,
+            unlikely: SmallVec::new(),
         }
     }
 }
@@ -154,6 +157,9 @@ impl Builder<'_> {
         };
         self.open(Kind::If(otherwise), height, arity);
         self.frame().operands = operands;
+        if let (Some((then, otherwise)), Some(likely)) = (forked, self.hint()) {
+            self.call_cold(self.control.len() - 1, if likely { otherwise } else { then });
+        }
         match forked {
             Some((then, _)) => self.enter(then),
             None if otherwise.is_some() => return self.set_unreachable(),
@@ -268,6 +274,7 @@ impl Builder<'_> {
         self.hidden.pop_if(|&mut t| t == self.control.len());
         frame.clauses.clear();
         frame.delegate = None;
+        frame.unlikely.clear();
         if !self.reachable {
             self.stack.truncate(frame.height);
         }
@@ -421,6 +428,7 @@ impl Builder<'_> {
 
     /// Leaves the present block for a frame's label. Control does not come back.
     pub(super) fn leave(&mut self, index: usize) {
+        self.leave_unlikely(index);
         match self.control[index].kind {
             Kind::Function => self.return_values(),
             Kind::Loop(header) => self.leave_to_loop(index, header),
@@ -466,6 +474,7 @@ impl Builder<'_> {
             }
             Some((yes, no)) => {
                 let (taken, on) = if when { (yes, no) } else { (no, yes) };
+                self.hint_branch(index, taken, on);
                 self.on_edge(taken, |b| b.leave(index));
                 self.enter(on);
             }

@@ -1,8 +1,9 @@
 //! What holds for a module as a whole.
 //!
-//! In: the module. Out: which tables only ever hold references to the module's own functions, and whether there are types of objects. One look at all bodies, so
+//! In: the module. Out: which tables only ever hold references to the module's own functions, and whether there are types of objects, and the hints for branches. One look at all bodies, so
 //! it is made once per module, and only when it is of use: when a table might be closed.
 
+use super::hints::BranchHints;
 use serde::{Deserialize, Serialize};
 use wasm::{CompositeType, ConstExpr, ConstOp, ElemItems, ElemMode, ExternKind, Module, TypeId, TypeRegistry};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
@@ -12,6 +13,7 @@ use wasmparser::{BinaryReader, FunctionBody, Operator};
 pub struct ModuleFacts {
     closed: Vec<bool>,
     objects: bool,
+    pub(super) hints: BranchHints,
 }
 
 impl ModuleFacts {
@@ -27,7 +29,8 @@ impl ModuleFacts {
             }
         }
         let is_object = |&id: &TypeId| !matches!(types.get(id).composite, CompositeType::Func(_));
-        ModuleFacts { closed, objects: module.types.iter().any(is_object) }
+        let objects = module.types.iter().any(is_object);
+        ModuleFacts { closed, objects, hints: BranchHints::new(module, bytes) }
     }
 
     /// Whether the module declares types of objects: its functions then may hold references to garbage-collected objects.

@@ -8,7 +8,7 @@
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
 //! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `legacy`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
-//! module as a whole.
+//! module as a whole, `hints` those for branches.
 
 mod allocate;
 mod builder;
@@ -17,6 +17,7 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod hints;
 mod legacy;
 mod loads;
 mod memory;
