@@ -359,7 +359,7 @@ fn calls_with_many_results_land_with_everything_as_it_was() {
                        (local.set $f) (local.set $d (i64.add (local.get $d))) (local.set $v)
                        (local.set $c (i64.add (local.get $c))) (local.set $b) (local.set $a (i64.add (local.get $a))))
                      (br $next))
-                   (local.set $h (i64.add (local.get $h) (i64.extend_i32_u)))
+                   (local.set $h (i64.add (i64.extend_i32_u) (local.get $h)))
                    (local.set $a (i64.add (local.get $a) (local.get $d))))
                  (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
                  (br_if $l (local.get 0)))
@@ -403,7 +403,7 @@ fn legacy_clauses_are_entered_at_loops() {
           (if (i32.eq (i32.and (local.get 0) (i32.const 3)) (i32.const 2))
             (then (throw $y (i64.extend_i32_u (local.get 0)) (f64.const 2.5))))
           (if (i32.eq (i32.and (local.get 0) (i32.const 7)) (i32.const 7)) (then (throw $z))))
-        (func $count (param i32 i32) (result i32)
+        (func $times (param i32 i32) (result i32)
           (loop $l (local.set 1 (i32.add (local.get 1) (i32.const 1)))
             (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
           (local.get 1))
@@ -436,7 +436,7 @@ fn legacy_clauses_are_entered_at_loops() {
                 drop (i32.wrap_i64)
               end
             catch_all
-              (local.set $sum (i32.add (local.get $sum) (call $count (i32.const 9) (local.get $n))))
+              (local.set $sum (i32.add (local.get $sum) (call $times (i32.const 9) (local.get $n))))
               (i32.const 4)
             end
             (i32.add)
