@@ -82,7 +82,8 @@ fn check(code: &Code) {
     assert!(code.code_len as usize <= code.bytes.len());
     assert!(code.traps.is_sorted_by_key(|t| t.at) && code.traps.iter().all(|t| t.at < code.code_len));
     assert!(code.calls.is_sorted() && code.calls.iter().all(|c| c.0 <= code.code_len));
-    assert!(code.catches.iter().all(|c| code.calls.iter().any(|(at, _)| at == c)));
+    let is_landing = |&(from, to): &(u32, u32)| code.calls.iter().any(|c| c.0 == from) && to < code.code_len;
+    assert!(code.landings.is_sorted() && code.landings.iter().all(is_landing));
     assert!(code.relocs.iter().all(|r| r.at + 4 <= code.code_len));
     assert_eq!(code.prologue.last().map(|p| p.1), Some(code.frame_size));
 }

@@ -1,7 +1,7 @@
 //! Random structured programs, run by the interpreter and by a walk over their tree.
 //!
 //! In: seeds (`VM_FUZZ_PROGRAMS` raises their number, `VM_FUZZ_SEED` picks one or a range, `VM_FUZZ_TRACE` names each before
-//! it runs). Out: equal results, traps, memories and globals, in every configuration.
+//! it runs). Out: equal results, traps, memories, globals and fuel, in every configuration.
 
 mod ast;
 mod emit;
@@ -87,22 +87,24 @@ fn ints(ty: Ty) -> u64 {
     if matches!(ty, Ty::I32 | Ty::I64) { u64::MAX } else { 0 }
 }
 
-fn check(mode: &Mode, bytes: &[u8], program: &Program, expected: &[Expected], what: &str) {
+/// Answers what is left of the fuel after each call, where it is counted.
+fn check(mode: &Mode, bytes: &[u8], program: &Program, expected: &[Expected], what: &str) -> Option<Vec<u64>> {
     let module = Module::new(&mode.engine, bytes).unwrap_or_else(|e| panic!("{what}: {e}"));
     module.validate_bodies().unwrap_or_else(|e| panic!("{what}: the generated module is not valid: {e}"));
-    for _ in 0..mode.rounds {
-        run(mode, &module, program, expected, what);
-    }
+    let fuel: Vec<_> = (0..mode.rounds).map(|_| run(mode, &module, program, expected, what)).collect();
+    assert!(fuel.iter().all(|f| *f == fuel[0]), "{what}: fuel differs from time to time");
+    fuel.into_iter().next().filter(|_| mode.fuel)
 }
 
 /// Makes the calls in a new store.
-fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], what: &str) {
+fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], what: &str) -> Vec<u64> {
     let mut store = Store::new(&mode.engine, ());
     if mode.fuel {
         store.set_fuel(1 << 40).expect("fuel is on");
     }
     let instance = Linker::new(&mode.engine).instantiate(&mut store, module).expect("nothing is imported");
     let memory = instance.get_memory(&mut store, "memory").expect("exported");
+    let mut fuel = Vec::new();
     for (i, e) in expected.iter().enumerate() {
         let f = &program.functions[e.function];
         let what = format!("{what}, call {i}: f{}({:x?})", e.function, e.args);
@@ -123,7 +125,9 @@ fn run(mode: &Mode, module: &Module, program: &Program, expected: &[Expected], w
             let global = instance.get_global(&mut store, &format!("g{g}")).expect("exported");
             assert_eq!(bits(global.get(&store)), want, "{what}: global {g}");
         }
+        fuel.extend(store.get_fuel().ok());
     }
+    fuel
 }
 
 #[test]
@@ -145,8 +149,12 @@ fn programs_do_what_their_trees_say() {
             if std::env::var_os("VM_FUZZ_DUMP").is_some() {
                 std::fs::write(format!("program-{seed}.wasm"), &bytes).expect("a writable folder");
             }
+            let mut fuel: Option<Vec<u64>> = None;
             for mode in &modes {
-                check(mode, &bytes, &program, &expected, &format!("seed {seed}, {}", mode.name));
+                let what = format!("seed {seed}, {}", mode.name);
+                if let Some(left) = check(mode, &bytes, &program, &expected, &what) {
+                    assert_eq!(*fuel.get_or_insert_with(|| left.clone()), left, "{what}: fuel left");
+                }
             }
         }
         println!("{compared} of {total} programs compared, {returned} with calls that returned");
