@@ -87,7 +87,8 @@ fn check(code: &Code) {
     assert!(code.traps.iter().all(|t| exists(t.wasm)) && code.calls.iter().all(|c| exists(c.1)));
     // Each is in the function itself or in a place before it.
     assert!(code.places.iter().zip(Place::INLINED..).all(|(p, number)| p.caller < number));
-    assert!(code.catches.iter().all(|c| code.calls.iter().any(|(at, _)| at == c)));
+    let is_landing = |&(from, to): &(u32, u32)| code.calls.iter().any(|c| c.0 == from) && to < code.code_len;
+    assert!(code.landings.is_sorted() && code.landings.iter().all(is_landing));
     assert!(code.relocs.iter().all(|r| r.at + 4 <= code.code_len));
     assert_eq!(code.prologue.last().map(|p| p.1), Some(code.frame_size));
 }

@@ -26,9 +26,9 @@
 //! **Traps** are faults at known places: a guard page, `ud2`, `div`. [`crate::Code::traps`] has the kind of each.
 //!
 //! **Exceptions** that a frame of compiled code lets through are traps like others. The runtime looks for a caller in whose
-//! [`crate::Code::catches`] the call is: that one goes on behind the call, with the registers that calls keep restored by
-//! [`crate::Code::saved`] of the frames in between, and the exception in `VmContext::exception`. Code looks there after each
-//! such call, resets it, and tries its clauses; the results of the call mean nothing then.
+//! [`crate::Code::landings`] the call is: that one goes on at the address given there, with the stack pointer as behind the call, the registers
+//! that calls keep restored by [`crate::Code::saved`] of the frames in between, and the exception in `VmContext::exception`. The code
+//! there resets that and tries its clauses; the results of the call mean nothing then.
 //!
 //! **Stack.** A function that calls helpers, or has a frame larger than [`MAX_UNCHECKED_FRAME`], compares `rsp` less its frame with
 //! `VmStore::native_limit` first. All others rely on the guard pages under the native stack.

@@ -164,8 +164,8 @@ pub struct Code {
     pub traps: Vec<TrapSite>,
     /// Sorted: offset of the return address of each call, and [position](Place) of the instruction that calls.
     pub calls: Vec<(u32, u32)>,
-    /// Sorted: offset of the return address of each call behind which exceptions are caught.
-    pub catches: Vec<u32>,
+    /// Sorted: offset of the return address of each call whose exceptions are caught here, and of the code to go on at with one.
+    pub landings: Vec<(u32, u32)>,
     /// The places that positions name.
     pub places: Vec<Place>,
     /// What it cost.

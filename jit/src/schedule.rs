@@ -100,6 +100,10 @@ impl Scheduler {
             for &v in f.blocks[b.index()].params.iter().chain(&f.blocks[b.index()].insts) {
                 self.block_of[v.index()] = b.0;
             }
+            // Whatever needs results of a call that may come back with an exception waits until it is clear that it has not.
+            if let (Some(results), Some(t)) = (f.catching_call(b), f.terminator(b)) {
+                results.iter().for_each(|v| self.block_of[v.index()] = f.inst(t).imm as u32);
+            }
         }
         let mut stack: Vec<(Value, u32)> = Vec::new();
         for i in 0..self.cfg.rpo.len() {
@@ -308,14 +312,16 @@ impl Scheduler {
             let mut seed = heads[b.index()];
             let mut deferred = Vec::new();
             for &p in &pinned {
-                let (op, terminator) = (f.inst(p).op, f.inst(p).op.is_terminator());
-                while seed != NONE && (terminator || seed < p.0) && op != Op::Proj {
+                let (op, aux) = (f.inst(p).op, f.inst(p).aux);
+                // Between a call that may come back with an exception and the end of its block lies nothing else.
+                let last = op.is_terminator() || op.is_catching(aux);
+                while seed != NONE && (last || seed < p.0) && op != Op::Proj {
                     if !self.put(f, Value(seed), b, &mut placed, &mut list, &mut stack) {
                         deferred.push(Value(seed));
                     }
                     seed = next[seed as usize];
                 }
-                if terminator {
+                if last {
                     for &v in &deferred {
                         self.put(f, v, b, &mut placed, &mut list, &mut stack);
                     }

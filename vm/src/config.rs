@@ -72,6 +72,7 @@ pub struct Config {
     pub(crate) passes: jit::passes::Switches,
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
+    pub(crate) interpreted: Option<String>,
     cpu: Option<Processor>,
 }
 
@@ -137,6 +138,7 @@ impl Default for Config {
             passes: Default::default(),
             cache: None,
             gc_stress: 0,
+            interpreted: None,
             cpu: None,
         }
     }
@@ -249,6 +251,12 @@ impl Config {
     /// Collects garbage at every n-th allocation of a store, for tests. 0, the default: when there is a reason to.
     pub fn gc_stress(&mut self, n: u32) -> &mut Self {
         self.gc_stress = n;
+        self
+    }
+    /// Leaves functions of that name to the interpreter, for tests of the border between it and compiled code.
+    #[doc(hidden)]
+    pub fn keep_interpreted(&mut self, name: &str) -> &mut Self {
+        self.interpreted = Some(name.into());
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.

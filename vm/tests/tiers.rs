@@ -1,7 +1,7 @@
 //! The border between compiled code and everything else: calls, traps, exceptions, panics, stacks, interruption.
 //!
-//! In: modules whose functions are compiled, except those with a legacy `try`, which stay in the interpreter. Out: the
-//! same results, traps and backtraces as from the interpreter alone.
+//! In: modules whose functions are compiled, except those named `interpreted`. Out: the same results, traps and backtraces as from
+//! the interpreter alone.
 
 mod support;
 
@@ -15,7 +15,7 @@ const ALL: [Execution; 4] = [Execution::Interpreted, Execution::Compiled, Execut
 
 fn engine(execution: Execution, change: impl Fn(&mut Config)) -> Engine {
     let mut config = Config::new();
-    execution.set(&mut config);
+    execution.set(config.keep_interpreted("interpreted"));
     change(&mut config);
     Engine::new(&config).expect("the settings can be met")
 }
@@ -435,6 +435,127 @@ fn instances_have_their_memories_back_when_they_catch() {
             assert_eq!(describe(run.call(&mut store, 5)), "42048", "{execution:?}");
             assert_eq!(describe(run.call(&mut store, 0)), "42008", "{execution:?}");
         }
+    }
+}
+
+/// Results that come in memory and in registers, after which and before which much is alive, of calls of all kinds; the landing has to
+/// leave all as it was but for the results.
+#[test]
+fn calls_with_many_results_land_with_everything_as_it_was() {
+    let results = "(result i64 f64 i64 v128 i64 f32 i64 i64 i32 f64)";
+    let kinds = [
+        ("direct", "(call $many (local.get 0))"),
+        ("indirect", "(call_indirect (type $m) (local.get 0) (i32.const 2))"),
+        ("reference", "(call_ref $m (local.get 0) (ref.func $many))"),
+        ("interpreted", "(call $interpreted (local.get 0))"),
+    ];
+    let function = |(name, call): &(&str, &str)| {
+        format!(
+            "(func (export \"{name}\") (param i32) (result i32)
+               (local $a i64) (local $b f64) (local $c i64) (local $v v128) (local $d i64) (local $f f32) (local $g i64)
+               (local $h i64) (local $i i32) (local $k f64) (local $n i32)
+               (loop $l
+                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                 (block $next
+                   (block $h (result i32)
+                     (try_table (catch $x $h)
+                       {call}
+                       (local.set $k) (local.set $i (i32.add (local.get $i))) (local.set $h) (local.set $g)
+                       (local.set $f) (local.set $d (i64.add (local.get $d))) (local.set $v)
+                       (local.set $c (i64.add (local.get $c))) (local.set $b) (local.set $a (i64.add (local.get $a))))
+                     (br $next))
+                   (local.set $h (i64.add (i64.extend_i32_u) (local.get $h)))
+                   (local.set $a (i64.add (local.get $a) (local.get $d))))
+                 (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+                 (br_if $l (local.get 0)))
+               (i64.add (i64.add (local.get $a) (local.get $c)) (i64.add (local.get $d) (local.get $g)))
+               (i64.add (local.get $h)) (i64.add (i64.extend_i32_u (i32.add (local.get $i) (local.get $n))))
+               (i64.add (i64.trunc_sat_f64_s (f64.add (local.get $b) (local.get $k))))
+               (i64.add (i64.trunc_sat_f32_s (local.get $f))) (i64.add (i64x2.extract_lane 1 (local.get $v)))
+               (i32.wrap_i64))"
+        )
+    };
+    let body = "(if (i32.eqz (i32.rem_u (local.get 0) (i32.const 3))) (then (throw $x (local.get 0))))
+        (i64.extend_i32_u (local.get 0)) (f64.convert_i32_u (local.get 0)) (i64.const 5)
+        (i64x2.splat (i64.extend_i32_u (local.get 0))) (i64.const 77) (f32.const 9) (i64.const 11)
+        (i64.extend_i32_u (local.get 0)) (local.get 0) (f64.const 13)";
+    let text = format!(
+        "(module {IMPORTS} (type $m (func (param i32) {results})) (tag $x (param i32))
+           (func $many (type $m) {body}) (func $interpreted (type $m) {body})
+           (elem (i32.const 2) $many) {})",
+        kinds.iter().map(function).collect::<String>()
+    );
+    let mut expected = None;
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), &text);
+        for (name, _) in &kinds {
+            let f = i.get_typed_func::<i32, i32>(&mut store, name).expect("exported");
+            let outcomes = [1, 2, 3, 40, 1000].map(|n| describe(f.call(&mut store, n)));
+            let expected = expected.get_or_insert_with(|| outcomes.clone());
+            assert_eq!(outcomes, *expected, "{execution:?} {name}");
+        }
+    }
+}
+
+/// Loops that are entered in their midst, in the body and in clauses of a legacy `try`, with operands below.
+#[test]
+fn legacy_clauses_are_entered_at_loops() {
+    let text = format!(
+        r#"(module {IMPORTS}
+        (tag $x (param i32)) (tag $y (param i64 f64)) (tag $z)
+        (func $throw (param i32)
+          (if (i32.eq (i32.and (local.get 0) (i32.const 3)) (i32.const 1)) (then (throw $x (local.get 0))))
+          (if (i32.eq (i32.and (local.get 0) (i32.const 3)) (i32.const 2))
+            (then (throw $y (i64.extend_i32_u (local.get 0)) (f64.const 2.5))))
+          (if (i32.eq (i32.and (local.get 0) (i32.const 7)) (i32.const 7)) (then (throw $z))))
+        (func $times (param i32 i32) (result i32)
+          (loop $l (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+            (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+          (local.get 1))
+        (func (export "run") (param i32) (result i32) (local $sum i32) (local $n i32)
+          (i32.const 1000)
+          (loop $outer (param i32) (result i32)
+            (i32.const 3)
+            try $t (param i32) (result i32)
+              (local.set $n (i32.const 5))
+              (loop $l (param i32) (result i32)
+                (call $throw (i32.add (local.get 0) (local.get $n)))
+                (i32.add (local.get $n))
+                (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            catch $x
+              (local.set $sum (i32.add (local.get $sum)))
+              (i32.const 20)
+              (loop $l (param i32) (result i32)
+                (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+                (i32.add (i32.const 1))
+                (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 6))))
+            catch $y
+              (i32.trunc_f64_s)
+              try (param i64 i32) (result i32)
+                (drop)
+                (loop $l
+                  (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 2))) (i32.const 30))))
+                (drop)
+                rethrow $t
+              catch $y
+                drop (i32.wrap_i64)
+              end
+            catch_all
+              (local.set $sum (i32.add (local.get $sum) (call $times (i32.const 9) (local.get $n))))
+              (i32.const 4)
+            end
+            (i32.add)
+            (br_if $outer (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+          (i32.add (local.get $sum))))"#
+    );
+    let mut expected = None;
+    for execution in ALL {
+        let (mut store, i) = instance(&engine(execution, |_| ()), &text);
+        let f = i.get_typed_func::<i32, i32>(&mut store, "run").expect("exported");
+        let outcomes = [1, 2, 3, 10, 500].map(|n| describe(f.call(&mut store, n)));
+        let expected = expected.get_or_insert_with(|| outcomes.clone());
+        assert!(outcomes.iter().all(|o| o.parse::<i32>().is_ok()), "{outcomes:?}");
+        assert_eq!(outcomes, *expected, "{execution:?}");
     }
 }
 

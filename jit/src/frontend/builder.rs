@@ -81,8 +81,10 @@ pub(super) struct Builder<'a> {
     pub(super) stack: Vec<Value>,
     pub(super) control: Vec<Frame>,
     pub(super) spare: Vec<Frame>,
-    /// Indices of open frames with catch clauses.
+    /// Indices of open frames with catch clauses that may apply, or that delegate.
     pub(super) tries: Vec<usize>,
+    /// Indices of open frames without a label of their own: those of legacy clauses still to come.
+    pub(super) hidden: Vec<usize>,
     /// Values that branches to labels take along.
     pub(super) snapshots: Vec<Value>,
     /// Number of branches noted in open frames.
@@ -140,6 +142,7 @@ impl<'a> Builder<'a> {
             control: Vec::new(),
             spare: Vec::new(),
             tries: Vec::new(),
+            hidden: Vec::new(),
             snapshots: Vec::new(),
             noted: 0,
             dom,

@@ -24,6 +24,10 @@ pub(super) enum Kind {
     Loop(Option<Block>),
     /// With the block where the condition fails, if that can be reached, until `else`.
     If(Option<Block>),
+    /// A legacy `try` with clauses, in its body.
+    Try,
+    /// The same in one of its clauses.
+    Catch,
     /// Opened where control never comes.
     Dead,
 }
@@ -64,8 +68,12 @@ pub(super) struct Frame {
     pub(super) carried: Vec<u32>,
     /// Of a rotated loop: how to repeat its header.
     pub(super) rotation: Option<super::rotate::Rotation>,
-    /// Of a `try_table`.
+    /// Of a `try_table`, or a `try` in its body.
     pub(super) clauses: Vec<Clause>,
+    /// Of a `try` that delegates: clauses of frames from this one on do not apply in it.
+    pub(super) delegate: Option<usize>,
+    /// Blocks that hints call unlikely, from which all ways go to its end.
+    pub(super) unlikely: SmallVec<[Block; 2]>,
 }
 
 impl Frame {
@@ -86,6 +94,8 @@ impl Frame {
             carried: Vec::new(),
             rotation: None,
             clauses: Vec::new(),
+            delegate: None,
+            unlikely: SmallVec::new(),
         }
     }
 }
@@ -154,6 +164,9 @@ impl Builder<'_> {
         };
         self.open(Kind::If(otherwise), height, arity);
         self.frame().operands = operands;
+        if let (Some((then, otherwise)), Some(likely)) = (forked, self.hint()) {
+            self.call_cold(self.control.len() - 1, if likely { otherwise } else { then });
+        }
         match forked {
             Some((then, _)) => self.enter(then),
             None if otherwise.is_some() => return self.set_unreachable(),
@@ -224,6 +237,13 @@ impl Builder<'_> {
             }
             Kind::Dead => return self.close(),
             Kind::Loop(_) => {}
+            Kind::Try | Kind::Catch => {
+                if self.reachable {
+                    self.note_branch(last);
+                    self.reachable = false;
+                }
+                self.merge(last);
+            }
             Kind::If(otherwise) => {
                 if self.reachable {
                     self.note_branch(last);
@@ -250,7 +270,7 @@ impl Builder<'_> {
     }
 
     /// Removes the innermost frame.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         let Some(mut frame) = self.control.pop() else { return };
         // None when a function ends that was built into another.
         let outer = (self.control.len() as u32).saturating_sub(1);
@@ -259,7 +279,10 @@ impl Builder<'_> {
         }
         self.unpin_operands();
         self.tries.pop_if(|&mut t| t == self.control.len());
+        self.hidden.pop_if(|&mut t| t == self.control.len());
         frame.clauses.clear();
+        frame.delegate = None;
+        frame.unlikely.clear();
         if !self.reachable {
             self.stack.truncate(frame.height);
         }
@@ -289,9 +312,23 @@ impl Builder<'_> {
 
     // ---- branches
 
+    /// Index of the frame whose label has that depth.
     pub(super) fn frame_index(&self, depth: u32) -> usize {
         // The validator has checked the depth.
-        self.control.len() - 1 - depth as usize
+        self.checked_frame_index(depth).unwrap_or(0)
+    }
+
+    /// The same, if there is one.
+    pub(super) fn checked_frame_index(&self, depth: u32) -> Option<usize> {
+        let mut index = (self.control.len() - 1).checked_sub(depth as usize)?;
+        // Frames without labels do not count.
+        for &hidden in self.hidden.iter().rev() {
+            if hidden < index {
+                break;
+            }
+            index = index.checked_sub(1)?;
+        }
+        Some(index)
     }
 
     /// Number of operands that a branch to a frame takes along.
@@ -301,7 +338,7 @@ impl Builder<'_> {
     }
 
     /// Notes that the present block leads to the end of a structure, with the values it takes along.
-    fn note_branch(&mut self, index: usize) {
+    pub(super) fn note_branch(&mut self, index: usize) {
         let n = self.label_arity(index);
         let first = self.snapshots.len() as u32;
         let operands = self.stack.len() - n;
@@ -345,7 +382,7 @@ impl Builder<'_> {
     }
 
     /// Goes on where the ways to the end of a structure meet.
-    fn merge(&mut self, index: usize) {
+    pub(super) fn merge(&mut self, index: usize) {
         let frame = &mut self.control[index];
         let Some((dom, state)) = frame.meeting else {
             let height = frame.height;
@@ -399,6 +436,7 @@ impl Builder<'_> {
 
     /// Leaves the present block for a frame's label. Control does not come back.
     pub(super) fn leave(&mut self, index: usize) {
+        self.leave_unlikely(index);
         match self.control[index].kind {
             Kind::Function => self.return_values(),
             Kind::Loop(header) => self.leave_to_loop(index, header),
@@ -444,6 +482,7 @@ impl Builder<'_> {
             }
             Some((yes, no)) => {
                 let (taken, on) = if when { (yes, no) } else { (no, yes) };
+                self.hint_branch(index, taken, on);
                 self.on_edge(taken, |b| b.leave(index));
                 self.enter(on);
             }

@@ -1,27 +1,39 @@
 //! Exceptions: `try_table`, throwing, and what happens behind calls that may throw.
 //!
-//! A call in the body of a `try_table` comes back with an exception like with results: the code behind it looks into the
-//! context and branches to a cold block. There, and where something is thrown in such a body, the clauses are tried one after the
+//! A call in the body of a `try_table` ends its block: without an exception it goes on in the next one, at no cost, and with one, which
+//! is in the context, in a cold block (`catch_edge`). There, and where something is thrown in such a body, the clauses are tried one after the
 //! other, those of the innermost `try_table` first; each is a branch to its label like others. What none of them catches
 //! leaves the function.
 
 use super::builder::Builder;
 use super::calls::func_of;
 use crate::abi::{ARG_AREA_STRIDE, Helper, TrapCode};
-use crate::ir::{Alias, IntCc, Op, SimdOp, Type, Value};
+use crate::ir::{Alias, Inst, IntCc, Op, SimdOp, Type, Value};
 use smallvec::SmallVec;
 use wasm::layout::context;
 use wasmparser::{Catch, TryTable};
 
-/// One clause of a `try_table`.
+/// What a clause does with the reference to the exception.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// Nothing: the exception is over.
+    Drop,
+    /// It comes behind the values (`catch_ref`).
+    After,
+    /// Legacy: it comes before the values, to be thrown again.
+    Kept,
+    /// Legacy: it comes before the values, but the exception is over.
+    Unused,
+}
+
+/// One clause of a `try_table` or `try`.
 #[derive(Clone, Copy)]
 pub(super) struct Clause {
     /// The tag it catches, or all.
-    tag: Option<u32>,
-    /// Whether the reference is handed out.
-    with_ref: bool,
+    pub(super) tag: Option<u32>,
+    pub(super) reference: Reference,
     /// Index of the frame whose label it branches to.
-    target: usize,
+    pub(super) target: usize,
 }
 
 /// The label of a clause, as a depth outside the `try_table`.
@@ -38,13 +50,13 @@ impl Builder<'_> {
 
     fn clauses(&self, table: &TryTable) -> SmallVec<[Clause; 4]> {
         let clause = |catch: &Catch| {
-            let (tag, with_ref) = match *catch {
-                Catch::One { tag, .. } => (Some(tag), false),
-                Catch::OneRef { tag, .. } => (Some(tag), true),
-                Catch::All { .. } => (None, false),
-                Catch::AllRef { .. } => (None, true),
+            let (tag, reference) = match *catch {
+                Catch::One { tag, .. } => (Some(tag), Reference::Drop),
+                Catch::OneRef { tag, .. } => (Some(tag), Reference::After),
+                Catch::All { .. } => (None, Reference::Drop),
+                Catch::AllRef { .. } => (None, Reference::After),
             };
-            Clause { tag, with_ref, target: self.frame_index(label_of(catch)) }
+            Clause { tag, reference, target: self.frame_index(label_of(catch)) }
         };
         table.catches.iter().map(clause).collect()
     }
@@ -83,9 +95,23 @@ impl Builder<'_> {
 
     // ---- throwing
 
+    /// The innermost of the first `count` entries in `tries` with clauses that apply here, and how many lie further out, which apply
+    /// after those; a `delegate` skips some.
+    fn next_clauses(&self, mut count: usize) -> Option<(usize, usize)> {
+        while count > 0 {
+            let frame = self.tries[count - 1];
+            count -= 1;
+            match self.control[frame].delegate {
+                Some(below) => count = count.min(self.tries.partition_point(|&t| t < below)),
+                None => return Some((frame, count)),
+            }
+        }
+        None
+    }
+
     /// Whether a clause of the function may catch what is thrown here.
     pub(super) fn is_caught(&self) -> bool {
-        !self.tries.is_empty()
+        self.next_clauses(self.tries.len()).is_some()
     }
 
     /// The values go to the argument area.
@@ -117,10 +143,17 @@ impl Builder<'_> {
         if self.is_caught() {
             let is_null = self.icmp_const(IntCc::Eq, v, 0);
             self.trap_if(is_null, TrapCode::NullExceptionReference);
-            self.dispatch(v);
+        }
+        self.throw_again(v);
+    }
+
+    /// Throws an exception; where it may be caught its reference is not null.
+    pub(super) fn throw_again(&mut self, exception: Value) {
+        if self.is_caught() {
+            self.dispatch(exception);
             return self.set_unreachable();
         }
-        self.helper(Helper::ThrowRef, &[v]);
+        self.helper(Helper::ThrowRef, &[exception]);
         self.trap(TrapCode::Unreachable);
     }
 
@@ -128,14 +161,11 @@ impl Builder<'_> {
 
     /// Behind a call, whose results are not on the stack yet.
     pub(super) fn catch_behind_call(&mut self) {
-        let ctx = self.ctx();
-        let at = context::EXCEPTION as i64;
-        let pending = self.pointer_load(Type::I64, ctx, at, Alias::Other);
-        let thrown = self.icmp_const(IntCc::Ne, pending, 0);
-        let Some((landing, on)) = self.fork(thrown) else { return };
+        let (landing, on) = (self.new_edge(), self.new_edge());
+        self.push(Inst { idx: landing.0, imm: i64::from(on.0), ..Inst::new(Op::CatchEdge, Type::Void) });
         self.f.blocks[landing.index()].cold = true;
         self.on_edge(landing, |b| {
-            // Read again, so that the comparison may do so by itself.
+            let (ctx, at) = (b.ctx(), context::EXCEPTION as i64);
             let exception = b.pointer_load(Type::I64, ctx, at, Alias::Other);
             let none = b.i64_const(0);
             b.pointer_store(ctx, at, none, Alias::Other);
@@ -146,8 +176,9 @@ impl Builder<'_> {
 
     /// Ends the block with branches to the clauses that may catch an exception. Operands and locals stay as they are.
     fn dispatch(&mut self, exception: Value) {
-        for i in (0..self.tries.len()).rev() {
-            let frame = self.tries[i];
+        let mut rest = self.tries.len();
+        while let Some((frame, further)) = self.next_clauses(rest) {
+            rest = further;
             for k in 0..self.control[frame].clauses.len() {
                 let clause = self.control[frame].clauses[k];
                 let Some(tag) = clause.tag else { return self.deliver(exception, clause) };
@@ -160,13 +191,16 @@ impl Builder<'_> {
             }
         }
         self.helper(Helper::ThrowRef, &[exception]);
-        self.push(crate::ir::Inst { aux: TrapCode::Unreachable as u8, ..crate::ir::Inst::new(Op::Trap, Type::Void) });
+        self.push(Inst { aux: TrapCode::Unreachable as u8, ..Inst::new(Op::Trap, Type::Void) });
         self.f.blocks[self.block.index()].cold = true;
     }
 
     /// Branches to a clause's label with the exception's values.
     fn deliver(&mut self, exception: Value, clause: Clause) {
         let height = self.stack.len();
+        if let Reference::Kept | Reference::Unused = clause.reference {
+            self.stack.push(exception);
+        }
         if let Some(tag) = clause.tag {
             let ty = self.call_type(self.module.tags[tag as usize]);
             let mut slot = 0;
@@ -176,10 +210,11 @@ impl Builder<'_> {
                 slot += t.slots();
             }
         }
-        if clause.with_ref {
+        if clause.reference == Reference::After {
             self.stack.push(exception);
         }
-        let kept = self.i64_const(i64::from(clause.with_ref));
+        let kept = matches!(clause.reference, Reference::After | Reference::Kept);
+        let kept = self.i64_const(i64::from(kept));
         self.helper(Helper::ExceptionCaught, &[exception, kept]);
         self.leave(clause.target);
         self.stack.truncate(height);

@@ -1,9 +1,10 @@
 //! What holds for a module as a whole.
 //!
-//! In: the module. Out: which tables only ever hold references to the module's own functions, and whether there are types of objects.
-//! The first function that is compiled waits for one look at all bodies, so bodies without the bytes of an instruction that writes
-//! a table are passed over, and nothing is looked at unless a table might be closed.
+//! In: the module. Out: which tables only ever hold references to the module's own functions, whether there are types of objects, and
+//! the hints for branches. The first function that is compiled waits for one look at all bodies, so bodies without the bytes of an
+//! instruction that writes a table are passed over, and nothing is looked at unless a table might be closed.
 
+use super::hints::BranchHints;
 use serde::{Deserialize, Serialize};
 use wasm::{CompositeType, ConstExpr, ConstOp, ElemItems, ElemMode, ExternKind, Module, TypeId, TypeRegistry};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
@@ -13,6 +14,7 @@ use wasmparser::{BinaryReader, FunctionBody, Operator};
 pub struct ModuleFacts {
     closed: Vec<bool>,
     objects: bool,
+    pub(super) hints: BranchHints,
 }
 
 impl ModuleFacts {
@@ -29,7 +31,8 @@ impl ModuleFacts {
             }
         }
         let is_object = |&id: &TypeId| !matches!(types.get(id).composite, CompositeType::Func(_));
-        ModuleFacts { closed, objects: module.types.iter().any(is_object) }
+        let objects = module.types.iter().any(is_object);
+        ModuleFacts { closed, objects, hints: BranchHints::new(module, bytes) }
     }
 
     /// Whether the module declares types of objects: its functions then may hold references to garbage-collected objects.

@@ -7,8 +7,8 @@
 //! parameters for nothing else.
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
-//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
-//! module as a whole.
+//! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `legacy`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
+//! module as a whole, `hints` those for branches.
 
 mod allocate;
 mod builder;
@@ -17,7 +17,9 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod hints;
 mod inline;
+mod legacy;
 mod loads;
 mod memory;
 mod objects;
@@ -72,9 +74,6 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     let mut inlining = inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len());
     let mut called = |func| inlining.effects_of_call(env, settings, func);
     let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target, &mut called);
-    if let Some((what, offset)) = scan.unsupported {
-        return Err(CompileError::Unsupported { what, offset: offset.into() });
-    }
     let types = locals.iter().map(|&t| Type::of(t)).collect();
     let mut b = Builder::new(env, settings, scan, types, inlining);
     let body = module.bodies[own_func as usize];

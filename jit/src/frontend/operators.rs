@@ -59,7 +59,16 @@ impl<'a> Builder<'a> {
                     false => self.open_dead(),
                 }
             }
+            Operator::Try { blockty } => {
+                self.structure_count += 1;
+                match seeking {
+                    true => self.seek_try(*blockty, height),
+                    false => self.open_dead(),
+                }
+            }
             Operator::Else => self.else_(),
+            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
+            Operator::Delegate { .. } => self.delegate(),
             Operator::End => self.end(),
             _ => {}
         }
@@ -87,6 +96,12 @@ impl<'a> Builder<'a> {
                 self.structure_count += 1;
                 self.try_table(try_table);
             }
+            Operator::Try { blockty } => {
+                self.structure_count += 1;
+                self.try_(*blockty);
+            }
+            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
+            Operator::Delegate { .. } => self.delegate(),
             Operator::Else => self.else_(),
             Operator::End => self.end(),
             _ => return false,
@@ -126,6 +141,7 @@ impl<'a> Builder<'a> {
             Operator::ReturnCallRef { type_index } => self.call_ref(*type_index, true),
             Operator::Throw { tag_index } => self.throw(*tag_index),
             Operator::ThrowRef => self.throw_ref(),
+            Operator::Rethrow { relative_depth } => self.rethrow(*relative_depth),
             _ => return false,
         }
         true

@@ -118,13 +118,24 @@ impl Builder<'_> {
         }
         let arity = self.block_arity(ty);
         let kind = if is_if { Kind::If(None) } else { Kind::Block };
+        self.open(kind, self.seek_height(height, u32::from(is_if) + arity.0), arity);
+    }
+
+    /// While the outermost loop is sought: the height below a structure that takes so many operands.
+    pub(super) fn seek_height(&self, height: u32, taken: u32) -> usize {
         // In dead code operands need not be there; the loop is refused later.
-        let below = height.saturating_sub(u32::from(is_if) + arity.0) as usize;
-        self.open(kind, below, arity);
+        height.saturating_sub(taken) as usize + self.caught_around().count()
+    }
+
+    /// Heights of the exceptions that legacy clauses around have caught, lowest first. The validator does not count them as operands.
+    fn caught_around(&self) -> impl Iterator<Item = usize> {
+        self.control.iter().filter(|f| f.kind == Kind::Catch).map(|f| f.height)
     }
 
     /// Begins the outermost loop. `operands` are the types on the operand stack.
     pub(super) fn begin_osr(&mut self, ty: BlockType, index: u32, operands: &[ValType]) {
+        let mut operands = operands.to_vec();
+        self.caught_around().for_each(|height| operands.insert(height.min(operands.len()), ValType::FUNCREF));
         self.f.params = vec![Type::I64];
         let address = self.push(Inst::new(Op::Arg, Type::I64));
         let arity = self.block_arity(ty);

@@ -53,6 +53,17 @@ pub(super) struct Path {
     pub(super) outer_index: u32,
 }
 
+/// What handles the exceptions of a legacy `try`.
+#[derive(Default, Debug, Clone)]
+pub(super) struct Handlers {
+    /// Its clauses: the tag, or none for all; and the clause's offset.
+    pub(super) clauses: SmallVec<[(Option<u32>, u32); 2]>,
+    /// The depth, from within, to which it delegates.
+    pub(super) delegate: Option<u32>,
+    /// Whether a clause of it throws again what it has caught.
+    pub(super) rethrown: bool,
+}
+
 #[derive(Default, Debug)]
 pub(super) struct Prescan {
     /// Loops in the order in which they begin.
@@ -62,8 +73,8 @@ pub(super) struct Prescan {
     pub(super) first_parts: Vec<u32>,
     pub(super) ends: Vec<u32>,
     pub(super) path: Option<Path>,
-    /// The first operator that the compiler cannot do.
-    pub(super) unsupported: Option<(&'static str, u32)>,
+    /// Of each legacy `try`, by the number of the structure.
+    handlers: Vec<(u32, Handlers)>,
     live: Liveness,
 }
 
@@ -75,6 +86,11 @@ struct Liveness {
 }
 
 impl Prescan {
+    /// What handles the exceptions of a legacy `try`, given the number of the structure.
+    pub(super) fn handlers(&self, structure: u32) -> Handlers {
+        let found = self.handlers.binary_search_by_key(&structure, |h| h.0);
+        found.map(|i| self.handlers[i].1.clone()).unwrap_or_default()
+    }
     /// Whether the number is behind all locals.
     pub(super) fn is_operand(&self, local: u32) -> bool {
         local as usize + 1 >= self.live.first.len()
@@ -100,7 +116,9 @@ struct Structure {
     ordinal: u32,
     /// Index into `loops`, if it is one.
     loop_index: Option<u32>,
+    /// Whether what is assigned in it is not assigned behind it: an `if`, or a legacy `try`.
     is_if: bool,
+    handlers: Handlers,
     /// Offset of the first branch to its end.
     first_branch: u32,
     /// Depths (seen from outside) of the labels that exceptions thrown in it go to.
@@ -161,6 +179,16 @@ impl Scanner<'_> {
             Operator::Loop { .. } => self.begin(at, true, false),
             Operator::If { .. } => self.begin(at, false, true),
             Operator::TryTable { try_table } => self.try_table(try_table, at),
+            Operator::Try { .. } => self.begin(at, false, true),
+            Operator::Catch { tag_index } => self.catch(Some(*tag_index), at),
+            Operator::CatchAll => self.catch(None, at),
+            Operator::Rethrow { relative_depth } => self.rethrow(*relative_depth),
+            Operator::Delegate { relative_depth } => {
+                if let Some(s) = self.open.last_mut() {
+                    s.handlers.delegate = Some(*relative_depth);
+                }
+                self.end(at);
+            }
             Operator::Else => self.else_(at),
             Operator::End => self.end(at),
             Operator::Br { relative_depth }
@@ -174,7 +202,7 @@ impl Scanner<'_> {
                 self.branch(targets.default(), at);
             }
             Operator::GlobalGet { global_index } => self.global(*global_index),
-            op => self.effects(op, at),
+            op => self.effects(op),
         }
     }
 
@@ -223,7 +251,8 @@ impl Scanner<'_> {
         }
         let undo = self.spare.pop().unwrap_or_default();
         let catches = SmallVec::new();
-        self.open.push(Structure { start: at, ordinal, loop_index, is_if, first_branch: u32::MAX, catches, undo });
+        let (handlers, first_branch) = (Handlers::default(), u32::MAX);
+        self.open.push(Structure { start: at, ordinal, loop_index, is_if, handlers, first_branch, catches, undo });
         if is_loop && self.target == Some(at) {
             let outer = self.open.iter().find(|s| s.loop_index.is_some());
             self.out.path = outer.map(|o| Path {
@@ -247,14 +276,37 @@ impl Scanner<'_> {
     fn else_(&mut self, at: u32) {
         let Some(s) = self.open.last_mut() else { return };
         self.out.first_parts[s.ordinal as usize] = at;
+        self.undo();
+    }
+
+    /// Behind a part of a structure where none of it may have been executed.
+    fn undo(&mut self) {
+        let Some(s) = self.open.last_mut() else { return };
         for (local, d) in s.undo.drain(..).rev() {
             self.definitions[local as usize] = d;
+        }
+    }
+
+    /// A legacy clause: control comes from anywhere in the body.
+    fn catch(&mut self, tag: Option<u32>, at: u32) {
+        let Some(s) = self.open.last_mut() else { return };
+        s.handlers.clauses.push((tag, at));
+        self.undo();
+    }
+
+    fn rethrow(&mut self, depth: u32) {
+        let index = self.open.len().checked_sub(1 + depth as usize);
+        if let Some(s) = index.and_then(|i| self.open.get_mut(i)) {
+            s.handlers.rethrown = true;
         }
     }
 
     fn end(&mut self, at: u32) {
         let Some(mut s) = self.open.pop() else { return };
         s.catches.iter().for_each(|&d| self.branch(d, at));
+        if !s.handlers.clauses.is_empty() || s.handlers.delegate.is_some() {
+            self.out.handlers.push((s.ordinal, std::mem::take(&mut s.handlers)));
+        }
         self.out.ends[s.ordinal as usize] = at;
         let first = &mut self.out.first_parts[s.ordinal as usize];
         *first = if *first == 0 { at } else { *first };
@@ -319,15 +371,12 @@ impl Scanner<'_> {
         }
     }
 
-    fn effects(&mut self, op: &Operator<'_>, at: u32) {
+    fn effects(&mut self, op: &Operator<'_>) {
         let (writes, reads) = match *op {
             Operator::Call { function_index } if !self.open_loops.is_empty() => (self.called)(function_index),
             _ => effects(op),
         };
         if writes | reads == 0 {
-            if let Some(what) = unsupported(op) {
-                self.out.unsupported.get_or_insert((what, at));
-            }
             return;
         }
         if let Some((index, ..)) = self.open_loops.last() {
@@ -350,6 +399,7 @@ impl Scanner<'_> {
             sorted[next[l as usize] as usize] = (from, to);
             next[l as usize] += 1;
         }
+        self.out.handlers.sort_unstable_by_key(|h| h.0);
         let live = &mut self.out.live;
         for l in 0..locals as usize {
             let of = &mut sorted[first[l] as usize..first[l + 1] as usize];
@@ -433,12 +483,3 @@ macro_rules! define_is_atomic {
     (@one $other:ident $op:ident $value:ident) => {};
 }
 wasmparser::for_each_operator!(define_is_atomic);
-
-/// What an operator of the old exception handling is called.
-fn unsupported(op: &Operator<'_>) -> Option<&'static str> {
-    match op {
-        Operator::Try { .. } | Operator::Catch { .. } | Operator::CatchAll | Operator::Delegate { .. } => Some("try"),
-        Operator::Rethrow { .. } => Some("rethrow"),
-        _ => None,
-    }
-}

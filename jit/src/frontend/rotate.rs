@@ -88,7 +88,7 @@ impl Builder<'_> {
 
     /// The frame that a branch at that depth within the loop to be opened leaves for, if it will do as the exit.
     fn exit_by_branch(&self, depth: u32) -> Option<Option<u32>> {
-        let index = self.control.len().checked_sub(depth as usize)?;
+        let index = self.checked_frame_index(depth.checked_sub(1)?)?;
         let frame = self.control.get(index)?;
         let ends = matches!(frame.kind, Kind::Function | Kind::Block | Kind::If(_));
         (ends && frame.results == 0).then_some(Some(index as u32))

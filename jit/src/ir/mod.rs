@@ -404,13 +404,21 @@ impl Func {
     pub fn terminator(&self, block: Block) -> Option<Value> {
         self.blocks[block.index()].insts.last().copied().filter(|&v| self.inst(v).op.is_terminator())
     }
+    /// The call that a block ends with, and its projections, if an exception may come back from it.
+    pub fn catching_call(&self, block: Block) -> Option<&[Value]> {
+        let insts = &self.blocks[block.index()].insts;
+        let (&last, rest) = insts.split_last().filter(|(t, _)| self.inst(**t).op == Op::CatchEdge)?;
+        debug_assert!(self.inst(last).op.is_terminator());
+        let call = rest.iter().rposition(|&v| self.inst(v).op != Op::Proj)?;
+        (self.inst(rest[call]).op.effect() == Effect::Call).then_some(&rest[call..])
+    }
     /// Calls `f` with each successor of a block.
     pub fn successors(&self, block: Block, mut f: impl FnMut(Block)) {
         let Some(t) = self.terminator(block) else { return };
         let i = self.inst(t);
         match i.op {
             Op::Jump => f(Block(i.idx)),
-            Op::BrIf => {
+            Op::BrIf | Op::CatchEdge => {
                 f(Block(i.idx));
                 f(Block(i.imm as u32));
             }

@@ -45,6 +45,10 @@ macro_rules! ops {
             pub fn arity(self) -> Arity { Self::INFO[self as usize].1 }
             /// What it does besides computing.
             pub fn effect(self) -> Effect { Self::INFO[self as usize].2 }
+            /// Whether it is a call that an exception may come back from, `aux` being its field.
+            pub fn is_catching(self, aux: u8) -> bool {
+                matches!(self, Op::Call | Op::CallNear | Op::CallFar | Op::CallAny) && aux != 0
+            }
             /// Whether it may float.
             pub fn is_pure(self) -> bool { self.effect() == Effect::Pure }
             /// Whether it ends a block.
@@ -194,8 +198,8 @@ ops! {
     /// Looks at the interrupt flag.
     Poll "poll" Fixed(0) Trap;
 
-    // Calls. The instruction's value is the first result; `proj` gives the others. `aux` is 1 when an exception comes back like
-    // a result: in the context, all results being anything.
+    // Calls. The instruction's value is the first result; `proj` gives the others. `aux` is 1 when an exception may come back, for
+    // which a `catch_edge` follows.
     /// Own function `idx` (in the module's index space).
     Call "call" Variadic Call;
     /// Through the reference that is the first argument, known to be of this instance; `idx` is the canonical type.
@@ -216,6 +220,10 @@ ops! {
     BrIf "br_if" Fixed(1) Terminator;
     /// By i32 index into `Func::tables[idx]`, the last of which is the default. Targets have no parameters or other predecessors.
     BrTable "br_table" Fixed(1) Terminator;
+    /// To block `idx` if the call before it, which is marked and has nothing but its projections behind it, came back with an
+    /// exception, which then is in the context; else to block `imm`, at no cost. The call has results in the latter only. Neither has
+    /// parameters or other predecessors.
+    CatchEdge "catch_edge" Fixed(0) Terminator;
     Return "return" Variadic Terminator;
     /// Traps with code `aux`.
     Trap "trap" Fixed(0) Terminator;

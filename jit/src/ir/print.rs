@@ -111,6 +111,7 @@ pub(super) fn fields(op: Op) -> (Aux, Idx, Imm) {
         O::Jump => (Aux::None, Idx::Block, Imm::None),
         O::BrIf => (Aux::Likely, Idx::Block, Imm::Block),
         O::BrTable => (Aux::None, Idx::Table, Imm::None),
+        O::CatchEdge => (Aux::None, Idx::Block, Imm::Block),
         _ => (Aux::None, Idx::None, Imm::None),
     }
 }

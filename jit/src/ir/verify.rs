@@ -47,11 +47,22 @@ impl Verifier<'_> {
                 ensure(self.place[v.index()].is_none(), || format!("{v} is in two places"))?;
                 self.place[v.index()] = Some((b, n as u32 + 1));
             }
+            // The results of a call that may come back with an exception exist where it did not.
+            if let (Some(results), Some(t)) = (self.f.catching_call(b), self.f.terminator(b)) {
+                let on = Block(self.f.inst(t).imm as u32);
+                results.iter().for_each(|v| self.place[v.index()] = Some((on, 0)));
+            }
         }
         for i in 0..self.cfg.rpo.len() {
             let b = self.cfg.rpo[i];
             for (n, &v) in self.f.blocks[b.index()].insts.iter().enumerate() {
                 self.inst(v).map_err(|e| format!("{v} in {b}: {e}"))?;
+                if let Some([call, results @ ..]) = self.f.catching_call(b)
+                    && results.contains(&v)
+                {
+                    ensure(self.f.args(v) == [*call], || format!("{v} in {b} is not of the call before it"))?;
+                    continue;
+                }
                 for &a in self.f.args(v) {
                     self.dominates(a, (b, n as u32 + 1)).map_err(|e| format!("{v} in {b}: {e}"))?;
                 }
@@ -78,10 +89,11 @@ impl Verifier<'_> {
             }
         }
         if let Some(t) = f.terminator(b)
-            && f.inst(t).op == Op::BrIf
+            && matches!(f.inst(t).op, Op::BrIf | Op::CatchEdge)
         {
             ensure(succs[0] != succs[1], || format!("{b} branches to one block either way"))?;
         }
+        self.catching(b)?;
         for &p in data.preds.iter().filter(|p| self.cfg.reachable(**p)) {
             let mut found = false;
             f.successors(p, |s| found |= s == b);
@@ -91,6 +103,19 @@ impl Verifier<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// A marked call ends its block but for its projections and a `catch_edge`, which comes behind such a call only.
+    fn catching(&self, b: Block) -> Check {
+        let f = self.f;
+        let insts = &f.blocks[b.index()].insts;
+        let marked = |v: &&Value| f.inst(**v).op.is_catching(f.inst(**v).aux);
+        let call = f.catching_call(b).and_then(<[Value]>::first);
+        let edge = f.terminator(b).is_some_and(|t| f.inst(t).op == Op::CatchEdge);
+        ensure(!edge || call.is_some_and(|c| marked(&c)), || format!("{b} ends in a catch_edge without its call"))?;
+        ensure(insts.iter().filter(marked).all(|v| Some(v) == call), || {
+            format!("{b} has a call that catches without a catch_edge behind it")
+        })
     }
 
     /// Where a value can be used from: its definition, or for floating ones the deepest of their arguments'.

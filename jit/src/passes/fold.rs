@@ -160,7 +160,7 @@ fn forget_successors(f: &mut Func, b: Block, t: Value, keep: Option<Block>) {
     let i = f.inst(t);
     match i.op {
         Op::Jump => succs.push(Block(i.idx)),
-        Op::BrIf => succs.extend([Block(i.idx), Block(i.imm as u32)]),
+        Op::BrIf | Op::CatchEdge => succs.extend([Block(i.idx), Block(i.imm as u32)]),
         Op::BrTable => succs.extend(&f.tables[i.idx as usize]),
         _ => {}
     }

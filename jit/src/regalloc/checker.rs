@@ -3,7 +3,8 @@
 //! In: input and output of the allocator. Out: the first fault. Invariant of the analysis: the state says for each register and
 //! spill slot which virtual registers have their current value there on every path; so where paths meet, it is what all agree on.
 //!
-//! At an edge with arguments a parameter's value is that of its argument, so a place may hold several virtual registers.
+//! A block that a call may leave with an exception is run once more for that way, on which the call defines nothing. At an edge with
+//! arguments a parameter's value is that of its argument, so a place may hold several virtual registers.
 //! A definition makes all older copies of its virtual register stale. What is not checked: that the moves are good ones.
 
 use smallvec::SmallVec;
@@ -31,9 +32,10 @@ pub fn check(input: &Input, regs: &RegInfo, output: &Output) -> Result<(), Strin
     let mut todo = vec![0];
     // Errors are looked for when the states are settled: before that they say too much.
     while let Some(block) = todo.pop() {
-        let mut state = entries[block as usize].clone().unwrap_or_default();
-        checker.run_block(block, &mut state, false)?;
-        for &succ in &input.blocks[block as usize].succs {
+        let entry = entries[block as usize].clone().unwrap_or_default();
+        for (way, &succ) in input.blocks[block as usize].succs.iter().enumerate() {
+            let mut state = entry.clone();
+            checker.run_block(block, way, &mut state, false)?;
             let arriving = checker.pass_args(block, succ, &state);
             if meet(&mut entries[succ as usize], arriving) {
                 todo.push(succ);
@@ -41,8 +43,9 @@ pub fn check(input: &Input, regs: &RegInfo, output: &Output) -> Result<(), Strin
         }
     }
     for (block, entry) in (0..).zip(entries) {
-        if let Some(mut state) = entry {
-            checker.run_block(block, &mut state, true)?;
+        let Some(entry) = entry else { continue };
+        for way in 0..input.blocks[block as usize].succs.len().clamp(1, 2) {
+            checker.run_block(block, way, &mut entry.clone(), true)?;
         }
     }
     Ok(())
@@ -72,6 +75,11 @@ struct Checker<'a> {
 impl Checker<'_> {
     /// Checks what does not depend on values.
     fn check_shape(&self) -> Result<(), String> {
+        for block in self.input.blocks.iter().filter(|b| b.throws.is_some()) {
+            if !block.throws.is_some_and(|t| block.insts.contains(&(t + 1))) || block.succs.len() != 2 {
+                return Err("a call that throws must have something behind it and two ways to go on".into());
+            }
+        }
         if self.output.allocs.len() != self.input.operands.len() {
             return Err(format!("{} places for {} operands", self.output.allocs.len(), self.input.operands.len()));
         }
@@ -172,9 +180,10 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Runs the moves and instructions of a block.
-    fn run_block(&self, block: u32, state: &mut State, strict: bool) -> Result<(), String> {
+    /// Runs the moves and instructions of a block, on the way to one of its successors.
+    fn run_block(&self, block: u32, way: usize, state: &mut State, strict: bool) -> Result<(), String> {
         let insts = self.input.blocks[block as usize].insts.clone();
+        let thrown = self.input.blocks[block as usize].throws.filter(|_| way == 0);
         let first = self.output.moves.partition_point(|m| m.inst < insts.start);
         let mut moves = self.output.moves[first..].iter().peekable();
         for inst in insts {
@@ -182,6 +191,9 @@ impl Checker<'_> {
                 self.run_move(it, state);
             }
             self.run_inst(inst, state, strict).map_err(|what| format!("block {block}, instruction {inst}: {what}"))?;
+            if thrown == Some(inst) {
+                self.operands(inst).filter(|(it, _)| !is_use(it)).for_each(|(it, _)| forget(it.vreg, state));
+            }
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ pub(super) struct Builder {
 
 #[derive(Default)]
 struct Draft {
+    /// Its `throws` counts from its start.
     block: Block,
     insts: Vec<Inst>,
 }
@@ -128,6 +129,12 @@ impl Builder {
         }
     }
 
+    /// Lets the last instruction be one that may throw.
+    pub(super) fn throws(&mut self) {
+        let draft = &mut self.blocks[self.current];
+        draft.block.throws = Some(draft.insts.len() as u32 - 1);
+    }
+
     fn edge(&mut self, to: usize) {
         let from = self.current;
         self.blocks[from].block.succs.push(to as u32);
@@ -152,6 +159,7 @@ impl Builder {
             }
             let mut block = draft.block;
             block.insts = start..input.clobbers.len() as u32;
+            block.throws = block.throws.map(|at| start + at);
             block.succs.iter_mut().chain(&mut block.preds).for_each(|b| *b = place[*b as usize]);
             input.blocks.push(block);
         }
@@ -299,6 +307,7 @@ impl Maker {
                 0..10 if nesting < 6 => self.branch(nesting),
                 10..16 if nesting < 6 => self.repeat(nesting),
                 16..18 if nesting < 6 => self.switch(nesting),
+                18..24 if nesting < 6 && self.shape.calls > 0 => self.catching(nesting),
                 _ => {
                     for _ in 0..1 + self.random.below(6) {
                         self.inst();
@@ -311,7 +320,8 @@ impl Maker {
     fn inst(&mut self) {
         self.budget -= 1;
         if self.random.chance(self.shape.calls) {
-            return self.call();
+            self.call();
+            return;
         }
         let class = self.class();
         match self.random.below(100) {
@@ -401,7 +411,9 @@ impl Maker {
         self.values.push(to);
     }
 
-    fn call(&mut self) {
+    /// Answers how many results it has.
+    fn call(&mut self) -> usize {
+        let mut results = 0;
         let mut operands = Vec::new();
         let mut clobbers = (self.regs.int | self.regs.vec) & !self.regs.callee_saved;
         let caller: Vec<u8> = self.int.iter().copied().filter(|r| clobbers >> r & 1 != 0).collect();
@@ -422,9 +434,11 @@ impl Maker {
                 operands.push(operand(to, Kind::Def, Constraint::Fixed(PReg(regs[0]))));
                 clobbers &= !(1 << regs[0]);
                 self.values.push(to);
+                results += 1;
             }
         }
         self.b.call(operands, clobbers);
+        results
     }
 
     fn new_block(&mut self) -> usize {
@@ -463,12 +477,45 @@ impl Maker {
             self.cold = was_cold || !targets.is_empty() && self.random.chance(self.shape.cold);
             targets.push((self.new_block(), self.cold));
         }
-        let classes = self.classes();
-        self.branch_to(&targets.iter().map(|t| t.0).collect::<Vec<_>>());
-        let mut ends = Vec::new();
         let known = self.values.len();
-        for (target, cold) in targets {
+        self.branch_to(&targets.iter().map(|t| t.0).collect::<Vec<_>>());
+        let targets = targets.into_iter().map(|(block, cold)| (block, cold, Vec::new())).collect();
+        self.run_arms(nesting, known, targets);
+        self.cold = was_cold;
+    }
+
+    /// A call that may throw, with what reads its results from memory behind it; they exist in one of the arms only.
+    fn catching(&mut self, nesting: u32) {
+        let was_cold = self.cold;
+        let next = (self.new_block(), was_cold);
+        self.cold |= self.random.chance(80);
+        let landing = (self.new_block(), self.cold, Vec::new());
+        self.cold = was_cold;
+        let results = self.call();
+        self.b.throws();
+        let known = self.values.len() - results;
+        if self.random.chance(30) {
+            let area = self.b.op(Class::Int, &[]);
+            for _ in 0..1 + self.random.below(2) {
+                let class = self.class();
+                let to = self.b.op(class, &[area]);
+                self.values.push(to);
+            }
+        }
+        let results = self.values.split_off(known);
+        self.b.branch(None, &[landing.0, next.0]);
+        self.run_arms(nesting, known, vec![(next.0, next.1, results), landing]);
+        self.cold = was_cold;
+    }
+
+    /// Fills blocks that a branch leads to, each with the values that exist only there, and joins their ends.
+    fn run_arms(&mut self, nesting: u32, known: usize, targets: Vec<(usize, bool, Vec<VReg>)>) {
+        let was_cold = self.cold;
+        let classes = self.classes();
+        let mut ends = Vec::new();
+        for (target, cold, values) in targets {
             self.cold = cold;
+            self.values.extend(values);
             self.b.at(target);
             self.body(nesting + 1);
             let args: Vec<VReg> = classes.iter().map(|&c| self.value(c)).collect();

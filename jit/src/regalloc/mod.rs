@@ -121,6 +121,9 @@ pub struct Block {
     pub loop_depth: u32,
     /// Whether the block is expected to run rarely (traps, slow paths).
     pub cold: bool,
+    /// The call from which the block may be left for its first successor. All that comes behind the call, moves as well, is done on
+    /// that way too, but what the call defines is garbage there.
+    pub throws: Option<u32>,
 }
 
 /// What is to be allocated.

@@ -161,7 +161,7 @@ impl Adapter {
             relocs: Vec::new(),
             traps: self.traps,
             calls: self.calls,
-            catches: Vec::new(),
+            landings: Vec::new(),
             places: Vec::new(),
             stats: CodeStats::default(),
         }

@@ -26,7 +26,10 @@ pub(super) enum Cold {
     /// `ud2`, after which the runtime may go on at `back`.
     Poll { label: Label, back: Label, pos: u32 },
     /// Calls the adapter for references of others, with `rax` set.
-    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32, catches: bool },
+    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32, landing: Option<Label> },
+    /// Where a call comes back to with an exception: does what lies between the call and the end of its block, from instruction
+    /// `from` on, and goes on at the block's first successor.
+    Landing { label: Label, block: usize, from: u32 },
     /// The remainder of a division by -1 is 0.
     ZeroRdx { label: Label, back: Label },
     /// The operands of a minimum or maximum are equal, or one is NaN.
@@ -51,6 +54,8 @@ pub(super) struct Emitter<'a> {
     saved: u32,
     /// Where in the code the address of a table of branches is wanted: number of the table, offset of the field.
     table_refs: Vec<(u32, u32)>,
+    /// Return addresses of calls that may come back with an exception, and where that goes.
+    landings: Vec<(u32, Label)>,
     /// For each block the one that a jump to it ends up in: itself unless it is empty.
     resolved: Vec<u32>,
     pub(super) dispatch: Dispatch,
@@ -78,6 +83,7 @@ pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
         locals: 0,
         saved: out.used & CALLEE_SAVED,
         table_refs: Vec::new(),
+        landings: Vec::new(),
         dispatch: Dispatch::find(l, out, &resolved),
         copying: None,
         resolved,
@@ -102,8 +108,12 @@ impl Emitter<'_> {
     /// A block's instructions and moves.
     pub(super) fn block(&mut self, b: usize) {
         self.block = b;
+        self.insts(self.l.input.blocks[b].insts.clone());
+    }
+
+    /// Instructions of the present block, each with the moves before it.
+    fn insts(&mut self, insts: std::ops::Range<u32>) {
         let (l, out) = (self.l, self.out);
-        let insts = l.input.blocks[b].insts.clone();
         let mut moves = out.moves[out.moves.partition_point(|m| m.inst < insts.start)..].iter().peekable();
         for i in insts {
             while let Some(m) = moves.next_if(|m| m.inst == i) {
@@ -602,6 +612,7 @@ impl Emitter<'_> {
             }
             MOp::Jcc => self.branch(i.cc),
             MOp::JmpTable => self.jmp_table(i),
+            MOp::CatchEdge => self.go_on(self.target(self.l.input.blocks[self.block].succs[1])),
         }
     }
 
@@ -884,12 +895,27 @@ impl Emitter<'_> {
         self.asm.imm32(0);
     }
 
-    /// Notes that a call returns here.
-    fn returns(&mut self, pos: u32, catches: bool) {
+    /// Notes that a call returns here, or to the landing with an exception.
+    fn returns(&mut self, pos: u32, landing: Option<Label>) {
         self.code.calls.push((self.asm.at(), pos));
-        if catches {
-            self.code.catches.push(self.asm.at());
+        if let Some(landing) = landing {
+            self.landings.push((self.asm.at(), landing));
         }
+    }
+
+    /// Where the present instruction, a call at the end of its block, comes back to with an exception: the block's first successor,
+    /// behind what lies between.
+    fn landing(&mut self) -> Label {
+        let block = &self.l.input.blocks[self.block];
+        debug_assert!(block.throws == Some(self.at as u32), "a call that catches is the last of its block");
+        let (from, edge) = (self.at as u32 + 1, block.insts.end - 1);
+        let moves = &self.out.moves;
+        if from == edge && moves.binary_search_by_key(&edge, |m| m.inst).is_err() {
+            return self.target(block.succs[0]);
+        }
+        let label = self.label();
+        self.cold.push(Cold::Landing { label, block: self.block, from });
+        label
     }
 
     fn call(&mut self, i: &MInst) {
@@ -897,6 +923,7 @@ impl Emitter<'_> {
         if info.tail {
             return self.tail_call(i, info.target);
         }
+        let landing = info.catches.then(|| self.landing());
         match info.target {
             Target::Reloc(target) => {
                 self.asm.imm8(0xe8);
@@ -906,12 +933,12 @@ impl Emitter<'_> {
             Target::Any(ty) => {
                 let (label, back) = (self.label(), self.label());
                 let target = RelocTarget::ReferenceAdapter(ty);
-                self.cold.push(Cold::Adapter { label, back: Some(back), target, pos: i.pos, catches: info.catches });
+                self.cold.push(Cold::Adapter { label, back: Some(back), target, pos: i.pos, landing });
                 let context = based(gpr::RAX, func_ref::CONTEXT as i32);
                 self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
                 self.group5(2, based(gpr::RAX, func_ref::CODE as i32));
-                self.returns(i.pos, info.catches);
+                self.returns(i.pos, landing);
                 self.bind(back);
                 return;
             }
@@ -921,7 +948,7 @@ impl Emitter<'_> {
                 self.group5(2, based(gpr::RAX, i32::from(id) * 8));
             }
         }
-        self.returns(i.pos, info.catches);
+        self.returns(i.pos, landing);
         if let Target::Helper(_, true) = info.target {
             let trap = self.trap_label(TrapCode::Raised, i.pos);
             dynasm!(self.asm.code ; .arch x64 ; test edx, edx);
@@ -940,7 +967,7 @@ impl Emitter<'_> {
             Target::Any(ty) => {
                 let label = self.label();
                 let target = RelocTarget::ReferenceAdapter(ty);
-                self.cold.push(Cold::Adapter { label, back: None, target, pos: i.pos, catches: false });
+                self.cold.push(Cold::Adapter { label, back: None, target, pos: i.pos, landing: None });
                 let context = based(gpr::RAX, func_ref::CONTEXT as i32);
                 self.asm.legacy(Enc::new(0, 0, 0x3b).wide(), gpr::R15, context, false, 0);
                 self.jcc(cc::NE, label);
@@ -1149,13 +1176,13 @@ impl Emitter<'_> {
                 dynasm!(self.asm.code ; .arch x64 ; ud2);
                 self.jmp(back);
             }
-            Cold::Adapter { label, back, target, pos, catches } => {
+            Cold::Adapter { label, back, target, pos, landing } => {
                 self.bind(label);
                 match back {
                     Some(back) => {
                         self.asm.imm8(0xe8);
                         self.reloc(target);
-                        self.returns(pos, catches);
+                        self.returns(pos, landing);
                         self.jmp(back);
                     }
                     None => {
@@ -1164,6 +1191,17 @@ impl Emitter<'_> {
                         self.reloc(target);
                     }
                 }
+            }
+            Cold::Landing { label, block, from } => {
+                self.bind(label);
+                self.block = block;
+                let edge = self.l.input.blocks[block].insts.end - 1;
+                self.insts(from..edge);
+                let moves = &self.out.moves;
+                for m in &moves[moves.partition_point(|m| m.inst < edge)..moves.partition_point(|m| m.inst <= edge)] {
+                    self.move_(m);
+                }
+                self.jmp(self.target(self.l.input.blocks[block].succs[0]));
             }
             Cold::ZeroRdx { label, back } => {
                 self.bind(label);
@@ -1211,11 +1249,11 @@ impl Emitter<'_> {
         c.relocs.iter_mut().for_each(|r| r.at = mapping.map(r.at));
         c.traps.iter_mut().for_each(|t| t.at = mapping.map(t.at));
         c.calls.iter_mut().for_each(|p| p.0 = mapping.map(p.0));
-        c.catches.iter_mut().for_each(|at| *at = mapping.map(*at));
+        c.landings = self.landings.iter().map(|&(at, to)| (mapping.map(at), labels[to as usize])).collect();
         c.relocs.sort_unstable_by_key(|r| r.at);
         c.traps.sort_unstable_by_key(|t| t.at);
         c.calls.sort_unstable();
-        c.catches.sort_unstable();
+        c.landings.sort_unstable();
         keep_places(&mut c, &self.l.places);
         if !self.asm.const_refs.is_empty() || !self.table_refs.is_empty() {
             let places = place_consts(&self.l.consts, &mut bytes);

@@ -167,6 +167,8 @@ pub(crate) enum MOp {
     Jcc,
     /// `u, early d, early d`; `imm` index into `Func::tables`.
     JmpTable,
+    /// The end of a block whose call may come back with an exception: to the second successor, or to the first by way of a landing.
+    CatchEdge,
 }
 
 /// Form of the r/m operand.

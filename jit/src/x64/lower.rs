@@ -458,6 +458,7 @@ impl<'a> Lower<'a> {
                 self.args_of[self.block.index()] = args;
                 self.emit(MInst::new(MOp::Jmp), &[]);
             }
+            Op::CatchEdge => self.emit(MInst::new(MOp::CatchEdge), &[]),
             Op::BrTable => {
                 let (t, u) = (self.temp(Type::I64), self.temp(Type::I64));
                 let index = self.reg(i.args[0]);
@@ -1000,6 +1001,9 @@ impl<'a> Lower<'a> {
                 input.is_copy.push(inst.op == MOp::Copy);
                 r.insts.push(inst);
             }
+            let all = &r.insts[first as usize..];
+            let throws = all.last().is_some_and(|i| i.op == MOp::CatchEdge);
+            let throws = throws.then(|| all.iter().rposition(|i| i.op == MOp::Call)).flatten();
             let mut succs = Vec::new();
             self.f.successors(*b, |s| succs.push(number[s.index()]));
             if self.f.terminator(*b).is_some_and(|t| self.f.inst(t).op == Op::BrTable) {
@@ -1014,6 +1018,7 @@ impl<'a> Lower<'a> {
                 args: self.args_of[b.index()].clone(),
                 loop_depth: self.s.cfg.loop_depth(*b),
                 cold: n >= cold_from,
+                throws: throws.map(|n| first + n as u32),
             });
         }
         input.operand_start.push(input.operands.len() as u32);

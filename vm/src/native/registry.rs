@@ -35,7 +35,7 @@ pub(crate) struct Placed {
     prologue: Vec<(u32, u32)>,
     traps: Vec<TrapSite>,
     calls: Vec<(u32, u32)>,
-    catches: Vec<u32>,
+    landings: Vec<(u32, u32)>,
     places: Vec<Place>,
     relocs: Vec<Reloc>,
     /// Registers that lie right below the return address, a bit each, by ascending number.
@@ -44,9 +44,9 @@ pub(crate) struct Placed {
 
 impl Placed {
     pub(crate) fn new(piece: Piece, code: Code, size: usize) -> Placed {
-        let Code { code_len, frame_size, saved, prologue, traps, calls, catches, places, relocs, .. } = code;
+        let Code { code_len, frame_size, saved, prologue, traps, calls, landings, places, relocs, .. } = code;
         let (len, size) = (code_len, size as u32);
-        Placed { piece, len, size, frame_size, prologue, traps, calls, catches, places, relocs, saved }
+        Placed { piece, len, size, frame_size, prologue, traps, calls, landings, places, relocs, saved }
     }
 
     /// The same as the compiler made it, without the bytes.
@@ -60,7 +60,7 @@ impl Placed {
             relocs: self.relocs.clone(),
             traps: self.traps.clone(),
             calls: self.calls.clone(),
-            catches: self.catches.clone(),
+            landings: self.landings.clone(),
             places: self.places.clone(),
             stats: CodeStats::default(),
         }
@@ -121,9 +121,10 @@ impl Placed {
         Some((self.traps[i].code, self.traps[i].wasm))
     }
 
-    /// Whether the call that returns to an instruction may come back with an exception.
-    pub(crate) fn catches(&self, at: u32) -> bool {
-        self.catches.binary_search(&at).is_ok()
+    /// Where code goes on after an exception from the call that returns to an instruction, if it catches any.
+    pub(crate) fn landing(&self, at: u32) -> Option<u32> {
+        let i = self.landings.binary_search_by_key(&at, |l| l.0).ok()?;
+        Some(self.landings[i].1)
     }
 
     /// Position of the call that returns to an instruction, or failing that of what comes before it.

@@ -78,14 +78,11 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
             }
             Err(why) => {
                 (*vm).unwind = Some(why);
-                match walk(vm, wasm, resume) {
-                    Some(sp) => {
-                        // The address to go on at lies there already: the call has pushed it.
-                        *resume = sp;
-                        Decision::Resume
-                    }
-                    None => Decision::Leave,
-                }
+                let Some((sp, pc)) = walk(vm, wasm, resume) else { return Decision::Leave };
+                *resume = sp;
+                // Where the call has pushed its return address, to which nothing returns any more.
+                *((sp - 8) as *mut usize) = pc;
+                Decision::Resume
             }
         }
     }
@@ -196,8 +193,8 @@ impl Registers {
 }
 
 /// Adds the native frames from the fault to the innermost transition to the trace; the innermost one is at `wasm`. An
-/// exception ends there where a frame catches it: answers the stack pointer with which that goes on.
-unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<usize> {
+/// exception ends there where a frame catches it: answers the stack pointer with which that goes on, and the address.
+unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<(usize, usize)> {
     // SAFETY: the frames of compiled code lie untouched on the native stack, with a return address behind each.
     unsafe {
         let store = &mut *vm.cast::<StoreOpaque>();
@@ -220,13 +217,13 @@ unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<
             let at = at + u32::from(!innermost);
             if let Some(e) = exception
                 && !innermost
-                && code.catches(at)
+                && let Some(landing) = code.landing(at)
             {
                 store.vm.unwind = None;
                 store.vm.site = None;
                 registers.put(trap, store.vm.segment != 0);
                 (*registers.context()).exception = e;
-                return Some(sp);
+                return Some((sp, pc - at as usize + landing as usize));
             }
             match code.piece {
                 Piece::Func(own_func, _) => {

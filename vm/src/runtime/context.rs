@@ -38,7 +38,7 @@ pub(crate) struct VmContext {
     pub(crate) interrupt: AtomicU64,
     /// Native cells of own functions.
     pub(crate) native_cells: *const AtomicPtr<u8>,
-    /// The exception that a call in compiled code has just ended with, or 0: only for the code right behind that call.
+    /// The exception that a call in compiled code has just ended with, or 0: only for that call's landing.
     pub(crate) exception: u64,
     /// Types of objects, by index of the module's types.
     pub(crate) object_types: *const AtomicPtr<ObjectType>,

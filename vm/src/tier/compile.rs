@@ -33,6 +33,10 @@ pub(crate) fn env(module: &ModuleInner) -> ModuleEnv<'_> {
 /// Compiles a function; a refusal is logged.
 pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: Entry) -> Option<Draft> {
     let began = Instant::now();
+    if is_kept(module, own_func) {
+        module.engine.log().refused(module, own_func, entry, Refusal::Unsupported("it is to be interpreted"), began);
+        return None;
+    }
     let settings = settings(module, guarded);
     let outcome = catch_unwind(AssertUnwindSafe(|| jit::compile(&env(module), own_func, entry, &settings)));
     let refusal = match outcome {
@@ -45,6 +49,12 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
     };
     module.engine.log().refused(module, own_func, entry, refusal, began);
     None
+}
+
+/// Whether the function is one that the engine shall leave to the interpreter.
+fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
+    let Some(name) = &module.engine.config().interpreted else { return false };
+    module.func_name(own_func + module.raw.imported_funcs()).as_ref() == Some(name)
 }
 
 /// Publishes a batch of compiled functions; false when there is no memory for them.

@@ -98,6 +98,42 @@ pub(crate) enum Stmt {
     Drop(Expr),
     /// A call whose results all go to locals.
     CallSet(usize, Vec<Expr>, Vec<u32>),
+    /// Throws an exception of a tag when the condition holds.
+    ThrowIf(usize, Vec<Expr>, Expr),
+    Try(Box<Try>),
+    /// Throws again what a clause of that `try` has caught when the condition holds.
+    RethrowIf(u32, Expr),
+}
+
+/// Types of the values of each tag's exceptions.
+pub(crate) const TAGS: [&[Ty]; 4] = [&[], &[Ty::I32], &[Ty::F64, Ty::I64], &[Ty::I64, Ty::F32, Ty::I32]];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Try {
+    /// Whether it is written with the legacy operators.
+    pub(crate) legacy: bool,
+    /// That of its end.
+    pub(crate) label: u32,
+    pub(crate) body: Vec<Stmt>,
+    pub(crate) handling: Handling,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Handling {
+    Clauses(Vec<Clause>),
+    /// Legacy: to what is active around the structure with that label, or to the caller.
+    Delegate(Option<u32>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Clause {
+    /// The tag, or all.
+    pub(crate) tag: Option<usize>,
+    /// Where the values go.
+    pub(crate) to: Vec<Option<u32>>,
+    /// The reference, kept in a local of its own: by its number among those. Only in clauses that are not legacy.
+    pub(crate) reference: Option<u32>,
+    pub(crate) body: Vec<Stmt>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +144,8 @@ pub(crate) struct Function {
     pub(crate) locals: Vec<Ty>,
     /// Vector locals behind them, never used: they move the slots that follow.
     pub(crate) vectors: u32,
+    /// Locals behind those for references to exceptions.
+    pub(crate) references: u32,
     pub(crate) body: Vec<Stmt>,
     pub(crate) end: End,
 }

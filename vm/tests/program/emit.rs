@@ -2,12 +2,12 @@
 //!
 //! Every function, global and the memory is exported; the table holds all functions in order.
 
-use crate::ast::{Access, End, Expr, Function, Loop, Program, Shape, Stmt, Ty};
+use crate::ast::{Access, Clause, End, Expr, Function, Handling, Loop, Program, Shape, Stmt, TAGS, Try, Ty};
 use std::borrow::Cow;
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection,
+    BlockType, Catch, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection,
     FunctionSection, GlobalSection, GlobalType, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, MemorySection,
-    MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
+    MemoryType, Module, RefType, TableSection, TableType, TagKind, TagSection, TagType, TypeSection, ValType,
 };
 
 fn val_type(ty: Ty) -> ValType {
@@ -38,7 +38,18 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
         types.ty().function(list(&f.params), list(&f.results));
         functions.function(i as u32);
         exports.export(&format!("f{i}"), ExportKind::Func, i as u32);
-        code.function(&function(f));
+        code.function(&function(f, p.functions.len() as u32));
+    }
+    let mut tags = TagSection::new();
+    for tag in TAGS {
+        tags.tag(TagType { kind: TagKind::Exception, func_type_idx: types.len() });
+        types.ty().function(tag.iter().map(|&t| val_type(t)), []);
+    }
+    // What clauses get: values, and values with the reference.
+    for tag in TAGS {
+        let values = || tag.iter().map(|&t| val_type(t));
+        types.ty().function([], values());
+        types.ty().function([], values().chain([ValType::EXNREF]).collect::<Vec<_>>());
     }
     let mut globals = GlobalSection::new();
     for (i, &(ty, v)) in p.globals.iter().enumerate() {
@@ -59,16 +70,19 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
     let mut data = DataSection::new();
     data.active(0, &ConstExpr::i32_const(0), p.data.iter().copied());
     let mut m = Module::new();
-    m.section(&types).section(&functions).section(&tables).section(&memories).section(&globals);
+    m.section(&types).section(&functions).section(&tables).section(&memories).section(&tags).section(&globals);
     m.section(&exports).section(&elements).section(&code).section(&data);
     m.finish()
 }
 
-fn function(f: &Function) -> wasm_encoder::Function {
+/// `types` is the number of the first type behind those of functions.
+fn function(f: &Function, types: u32) -> wasm_encoder::Function {
     let own = f.locals[f.params.len()..].iter().map(|&t| (1, val_type(t)));
     let vectors = (f.vectors > 0).then_some((f.vectors, ValType::V128));
-    let mut e =
-        Emitter { out: wasm_encoder::Function::new(own.chain(vectors).collect::<Vec<_>>()), labels: Vec::new() };
+    let references = (f.references > 0).then_some((f.references, ValType::EXNREF));
+    let out = wasm_encoder::Function::new(own.chain(vectors).chain(references).collect::<Vec<_>>());
+    let references = f.locals.len() as u32 + f.vectors;
+    let mut e = Emitter { out, labels: Vec::new(), types, references, kept: Vec::new() };
     e.body(&f.body);
     match &f.end {
         End::Values(values) => e.all(values),
@@ -85,6 +99,11 @@ struct Emitter {
     out: wasm_encoder::Function,
     /// Open blocks, with the labels of those that programs branch to.
     labels: Vec<Option<u32>>,
+    types: u32,
+    /// The first local for references.
+    references: u32,
+    /// Clauses around: the label of the `try`, and the local with the reference unless it is legacy.
+    kept: Vec<(u32, Option<u32>)>,
 }
 
 impl Emitter {
@@ -271,7 +290,91 @@ impl Emitter {
                 self.op(Instruction::Call(*f as u32));
                 to.iter().rev().for_each(|l| self.op(Instruction::LocalSet(*l)));
             }
+            Stmt::ThrowIf(tag, values, c) => {
+                self.expr(c);
+                self.open(Instruction::If(BlockType::Empty), None);
+                self.all(values);
+                self.op(Instruction::Throw(*tag as u32));
+                self.close();
+            }
+            Stmt::RethrowIf(label, c) => {
+                self.expr(c);
+                self.open(Instruction::If(BlockType::Empty), None);
+                match self.kept.iter().rfind(|k| k.0 == *label) {
+                    Some(&(_, Some(local))) => {
+                        self.op(Instruction::LocalGet(local));
+                        self.op(Instruction::ThrowRef);
+                    }
+                    _ => self.op(Instruction::Rethrow(self.depth(*label))),
+                }
+                self.close();
+            }
+            Stmt::Try(t) if t.legacy => self.legacy_try(t),
+            Stmt::Try(t) => self.try_table(t),
         }
+    }
+
+    fn legacy_try(&mut self, t: &Try) {
+        self.open(Instruction::Try(BlockType::Empty), Some(t.label));
+        self.body(&t.body);
+        match &t.handling {
+            Handling::Clauses(clauses) => {
+                for c in clauses {
+                    self.op(c.tag.map_or(Instruction::CatchAll, |t| Instruction::Catch(t as u32)));
+                    self.clause(t.label, c);
+                }
+                self.close();
+            }
+            Handling::Delegate(to) => {
+                self.labels.pop();
+                let depth = to.map_or(self.labels.len() as u32, |l| self.depth(l));
+                self.op(Instruction::Delegate(depth));
+            }
+        }
+    }
+
+    fn try_table(&mut self, t: &Try) {
+        let Handling::Clauses(clauses) = &t.handling else { unreachable!("only legacy ones delegate") };
+        self.open(Instruction::Block(BlockType::Empty), Some(t.label));
+        for c in clauses.iter().rev() {
+            let ty = match (c.tag, c.reference) {
+                (None, None) => BlockType::Empty,
+                (None, Some(_)) => BlockType::Result(ValType::EXNREF),
+                (Some(tag), reference) => {
+                    let with = u32::from(reference.is_some());
+                    BlockType::FunctionType(self.types + TAGS.len() as u32 + 2 * tag as u32 + with)
+                }
+            };
+            self.open(Instruction::Block(ty), None);
+        }
+        let catches = clauses.iter().zip(0..).map(|(c, label)| match (c.tag.map(|t| t as u32), c.reference) {
+            (Some(tag), None) => Catch::One { tag, label },
+            (Some(tag), Some(_)) => Catch::OneRef { tag, label },
+            (None, None) => Catch::All { label },
+            (None, Some(_)) => Catch::AllRef { label },
+        });
+        self.open(Instruction::TryTable(BlockType::Empty, catches.collect()), None);
+        self.body(&t.body);
+        self.close();
+        self.op(Instruction::Br(self.depth(t.label)));
+        for c in clauses {
+            self.close();
+            self.clause(t.label, c);
+            self.op(Instruction::Br(self.depth(t.label)));
+        }
+        self.close();
+    }
+
+    /// What a clause does with what is on the stack.
+    fn clause(&mut self, label: u32, c: &Clause) {
+        let reference = c.reference.map(|r| self.references + r);
+        if let Some(local) = reference {
+            self.op(Instruction::LocalSet(local));
+        }
+        c.to.iter().rev().for_each(|to| self.op(to.map_or(Instruction::Drop, Instruction::LocalSet)));
+        self.kept.push((label, reference));
+        self.body(&c.body);
+        self.kept.pop();
     }
 
     fn iteration(&mut self, l: &Loop) {

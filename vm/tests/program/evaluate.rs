@@ -10,9 +10,15 @@ pub(crate) enum Stop {
     Trap(TrapKind),
     Branch(u32, u64),
     Return(Vec<u64>),
+    Throw(Exception),
+    /// Thrown around the structure with that label, or in the caller.
+    Delegate(Option<u32>, Exception),
     /// Too many steps, too deep, or a NaN whose bits the specification leaves open.
     Abandon,
 }
+
+/// A tag and values.
+pub(crate) type Exception = (usize, Vec<u64>);
 
 pub(crate) type Outcome<T = u64> = Result<T, Stop>;
 
@@ -22,6 +28,8 @@ pub(crate) struct State<'p> {
     pub(crate) globals: Vec<u64>,
     pub(crate) steps: u64,
     depth: u32,
+    /// What clauses have caught that are being run, by the label of the `try`.
+    caught: Vec<(u32, Exception)>,
 }
 
 pub(crate) const MEMORY: usize = 65536;
@@ -38,7 +46,8 @@ impl<'p> State<'p> {
     pub(crate) fn new(program: &'p Program) -> State<'p> {
         let mut memory = vec![0; MEMORY];
         memory[..program.data.len()].copy_from_slice(&program.data);
-        State { program, memory, globals: program.globals.iter().map(|g| g.1).collect(), steps: 0, depth: 0 }
+        let globals = program.globals.iter().map(|g| g.1).collect();
+        State { program, memory, globals, steps: 0, depth: 0, caught: Vec::new() }
     }
 
     pub(crate) fn call(&mut self, func: usize, args: &[u64]) -> Outcome<Vec<u64>> {
@@ -51,6 +60,7 @@ impl<'p> State<'p> {
         locals.resize(f.locals.len(), 0);
         let results = match self.run(f, &mut locals) {
             Err(Stop::Return(values)) => Ok(values),
+            Err(Stop::Delegate(None, exception)) => Err(Stop::Throw(exception)),
             other => other,
         };
         self.depth -= 1;
@@ -181,8 +191,32 @@ impl<'p> State<'p> {
     fn labelled(&mut self, label: Option<u32>, body: &[Stmt], locals: &mut Vec<u64>) -> Outcome<()> {
         match self.body(body, locals) {
             Err(Stop::Branch(l, _)) if Some(l) == label => Ok(()),
+            Err(Stop::Delegate(l, exception)) if l.is_some() && l == label => Err(Stop::Throw(exception)),
             other => other,
         }
+    }
+
+    fn try_(&mut self, t: &Try, locals: &mut Vec<u64>) -> Outcome<()> {
+        let exception = match self.labelled(Some(t.label), &t.body, locals) {
+            Err(Stop::Throw(exception)) => exception,
+            other => return other,
+        };
+        let clauses = match &t.handling {
+            Handling::Clauses(clauses) => clauses,
+            Handling::Delegate(to) => return Err(Stop::Delegate(*to, exception)),
+        };
+        let Some(c) = clauses.iter().find(|c| c.tag.is_none_or(|tag| tag == exception.0)) else {
+            return Err(Stop::Throw(exception));
+        };
+        for (to, &v) in c.to.iter().zip(&exception.1).rev() {
+            if let Some(l) = to {
+                locals[*l as usize] = v;
+            }
+        }
+        self.caught.push((t.label, exception));
+        let outcome = self.labelled(Some(t.label), &c.body, locals);
+        self.caught.pop();
+        outcome
     }
 
     fn stmt(&mut self, s: &Stmt, locals: &mut Vec<u64>) -> Outcome<()> {
@@ -241,6 +275,18 @@ impl<'p> State<'p> {
                 }
             }
             Stmt::Drop(e) => drop(self.expr(e, locals)?),
+            Stmt::ThrowIf(tag, values, c) => {
+                if self.expr(c, locals)? as u32 != 0 {
+                    return Err(Stop::Throw((*tag, self.all(values, locals)?)));
+                }
+            }
+            Stmt::RethrowIf(label, c) => {
+                if self.expr(c, locals)? as u32 != 0 {
+                    let caught = self.caught.iter().rfind(|c| c.0 == *label).expect("in a clause");
+                    return Err(Stop::Throw(caught.1.clone()));
+                }
+            }
+            Stmt::Try(t) => self.try_(t, locals)?,
             Stmt::CallSet(f, args, to) => {
                 let args = self.all(args, locals)?;
                 let results = self.call(*f, &args)?;

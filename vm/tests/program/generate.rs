@@ -91,6 +91,9 @@ pub(crate) fn program(seed: u64) -> Program {
                 counters: Vec::new(),
                 labels: Vec::new(),
                 next_label: 0,
+                around: Vec::new(),
+                caught: Vec::new(),
+                references: 0,
                 small,
                 size,
             };
@@ -104,7 +107,8 @@ pub(crate) fn program(seed: u64) -> Program {
             };
             let locals = std::mem::take(&mut g.locals);
             let vectors = if !small && g.rng.chance(10) { 1 + g.rng.below(3) as u32 } else { 0 };
-            Function { params, results, locals, vectors, body, end }
+            let references = g.references;
+            Function { params, results, locals, vectors, references, body, end }
         })
         .collect();
     Program { functions, globals, data }
@@ -136,6 +140,12 @@ struct Generator<'r> {
     next_label: u32,
     /// Whether the function is a small one.
     small: bool,
+    /// Labels of structures around whose exceptions can be delegated to.
+    around: Vec<u32>,
+    /// Labels of each `try` in a clause of which the present place is.
+    caught: Vec<u32>,
+    /// Locals for references to exceptions.
+    references: u32,
     /// How much more to generate before only leaves follow.
     size: i32,
 }
@@ -384,6 +394,9 @@ impl Generator<'_> {
             let (l, ty) = self.any_settable();
             return Stmt::Set(l, self.leaf(ty));
         }
+        if self.rng.chance(12) {
+            return self.exceptional();
+        }
         match self.rng.below(100) {
             0..14 => {
                 let (l, ty) = self.any_settable();
@@ -404,7 +417,9 @@ impl Generator<'_> {
             61..65 => {
                 let label = self.label();
                 self.labels.push((label, None));
+                self.around.push(label);
                 let body = self.statements(4);
+                self.around.pop();
                 self.labels.pop();
                 Stmt::Block(label, body)
             }
@@ -425,6 +440,59 @@ impl Generator<'_> {
             }
             _ => self.call_set(),
         }
+    }
+
+    fn exceptional(&mut self) -> Stmt {
+        match self.rng.below(10) {
+            0..3 => {
+                let tag = self.rng.below(TAGS.len());
+                let values = TAGS[tag].iter().map(|&t| self.expr(t, 2)).collect();
+                Stmt::ThrowIf(tag, values, self.condition(2))
+            }
+            3..5 if !self.caught.is_empty() => {
+                let label = *self.rng.pick(&self.caught);
+                Stmt::RethrowIf(label, self.condition(1))
+            }
+            _ => self.try_(),
+        }
+    }
+
+    fn try_(&mut self) -> Stmt {
+        let (legacy, label) = (self.rng.chance(60), self.label());
+        self.labels.push((label, None));
+        if legacy {
+            self.around.push(label);
+        }
+        let mut body = self.statements(4);
+        body.push(self.call_set());
+        let handling = if legacy && self.rng.chance(20) {
+            self.around.pop();
+            let to = self.rng.chance(80).then(|| (!self.around.is_empty()).then(|| *self.rng.pick(&self.around)));
+            self.around.push(label);
+            Handling::Delegate(to.flatten())
+        } else {
+            self.caught.push(label);
+            let all = self.rng.chance(40);
+            let count = 1 + self.rng.below(3);
+            let clauses = (0..count).map(|n| self.clause(legacy, all && n + 1 == count)).collect();
+            self.caught.pop();
+            Handling::Clauses(clauses)
+        };
+        if legacy {
+            self.around.pop();
+        }
+        self.labels.pop();
+        Stmt::Try(Box::new(Try { legacy, label, body, handling }))
+    }
+
+    fn clause(&mut self, legacy: bool, all: bool) -> Clause {
+        let tag = (!all).then(|| self.rng.below(TAGS.len()));
+        let types = tag.map_or(&[][..], |t| TAGS[t]);
+        let to = types.iter().map(|&t| if self.rng.chance(80) { self.settable(t) } else { None }).collect();
+        let reference = (!legacy).then_some(self.references);
+        self.references += u32::from(!legacy);
+        let body = if self.rng.chance(20) { vec![] } else { self.statements(3) };
+        Clause { tag, to, reference, body }
     }
 
     /// `x = x op e`.

@@ -60,6 +60,7 @@ fn expectations(program: &Program, seed: u64) -> Vec<Expected> {
             let outcome = match state.call(function, &args) {
                 Ok(values) => Ok(values),
                 Err(Stop::Trap(kind)) => Err(kind),
+                Err(Stop::Throw(_)) => Err(TrapKind::UncaughtException),
                 _ => return expected,
             };
             let (memory, globals) = (state.memory.clone(), state.globals.clone());

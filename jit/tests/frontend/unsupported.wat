@@ -1,4 +1,0 @@
-(module
-  (func try end))
-
-;; not compiled: try (at offset 0x17)
