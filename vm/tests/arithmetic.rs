@@ -147,11 +147,39 @@ fn products_of_halves_are_what_they_are() {
     }
 }
 
+#[test]
+fn a_place_may_have_two_bases() {
+    let engines = engines();
+    let bases: Vec<u32> = [0u32, 96, 104, 112, 1 << 16, 1 << 31]
+        .iter()
+        .flat_map(|b| (0..24).map(|d| b.wrapping_sub(12).wrapping_add(d)))
+        .collect();
+    let inputs: Vec<(u64, u64)> = bases.iter().map(|&b| (u64::from(b), 0x0123_4567_89ab_cdef)).collect();
+    for pages in [1, 65536] {
+        for (c, o, d, p) in [(96, 8, 0, 104), (0, 104, 96, 8), (96, 0, 0, 96), (104, 4, 108, 0), (-4, 8, 0, 4)] {
+            let text = format!(
+                "(module (memory {pages}) (func (export \"f\") (param $x i64) (param $y i64) (result i64 i64) (local $f i32)
+                (local.set $f (i32.sub (i32.wrap_i64 (local.get $x)) (i32.const 112)))
+                (i64.store offset={o} (i32.add (local.get $f) (i32.const {c})) (local.get $y))
+                (i64.load offset={p} (i32.add (local.get $f) (i32.const {d})))
+                (i64.load32_u offset={p} (i32.add (local.get $f) (i32.const {d})))))"
+            );
+            let [interpreted, compiled] = [0, 1].map(|e| outcomes(&engines[e], &text, &inputs));
+            assert_eq!(interpreted, compiled, "{text}");
+        }
+    }
+}
+
 fn results(engine: &Engine, text: &str, inputs: &[(u64, u64)]) -> Vec<(i64, i64)> {
+    outcomes(engine, text, inputs).into_iter().map(|r| r.expect("no trap")).collect()
+}
+
+/// Results, or traps as text: with the place of each.
+fn outcomes(engine: &Engine, text: &str, inputs: &[(u64, u64)]) -> Vec<Result<(i64, i64), String>> {
     let module = Module::new(engine, text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut store = Store::new(engine, ());
     let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
     let f = instance.get_export(&mut store, "f").and_then(vm::Extern::into_func).expect("exported");
     let f = f.typed::<(i64, i64), (i64, i64)>(&store).expect("of that type");
-    inputs.iter().map(|&(x, y)| f.call(&mut store, (x as i64, y as i64)).expect("no trap")).collect()
+    inputs.iter().map(|&(x, y)| f.call(&mut store, (x as i64, y as i64)).map_err(|e| e.to_string())).collect()
 }

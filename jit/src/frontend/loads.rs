@@ -6,7 +6,8 @@
 
 use super::builder::{Builder, Dominators};
 use super::prescan::class;
-use crate::ir::{Alias, Block, Func, Inst, MemKind, Op, Type, Value};
+use crate::abi::TrapCode;
+use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
 
 const CLASSES: usize = 8;
 const PINNED: usize = 256;
@@ -18,6 +19,9 @@ const ELEMENT: usize = 6;
 
 /// A version per class.
 pub(super) type State = [u32; CLASSES];
+
+/// Stands for a memory in what is known of indices by themselves: that they do not wrap around with an offset.
+const UNWRAPPED: u32 = u32::MAX;
 
 /// A state whose parts differ between ways that meet.
 const MIXED: u32 = u32::MAX;
@@ -253,6 +257,37 @@ impl Builder<'_> {
                 && converts(&e.place, place)
         };
         let e = *list.iter().rev().find(same)?;
+        Some(self.convert(&e.place, e.value, place))
+    }
+
+    /// The value that a load from the place would give if the place is known under another base, as `sp + 96` and 8 is under `sp` and
+    /// 104. The two are the same unless base and offset go beyond 2^32, where the load traps: with them the known access would
+    /// have gone there as well, or by its own base around to where it was. That is checked instead, if it has to be.
+    pub(super) fn known_by_root(&mut self, place: &Place) -> Option<Value> {
+        if !place.narrow || place.root == Value::NONE {
+            return None;
+        }
+        let list = &self.loads.entries[place.class];
+        let same = |e: &&Entry| {
+            e.place.narrow
+                && e.place.root == place.root
+                && (e.place.relative.wrapping_sub(place.relative)) as u32 == 0
+                && self.loads.good(&self.dom, e)
+                && converts(&e.place, place)
+        };
+        let e = *list.iter().rev().find(same)?;
+        let reaches = |e: &Entry| {
+            e.place.narrow && e.place.base == place.base && e.place.offset >= place.offset && self.dom.holds(e.block)
+        };
+        let offset = place.offset as u64;
+        let proven = offset == 0
+            || list.iter().any(reaches)
+            || self.loads.in_bounds(&self.dom, UNWRAPPED, place.base, offset).is_some();
+        if !proven {
+            let beyond = self.icmp_const(IntCc::GeU, place.base, (offset as u32).wrapping_neg() as i32 as i64);
+            self.trap_if(beyond, TrapCode::MemoryOutOfBounds);
+            self.loads.remember_bounds(self.block, UNWRAPPED, place.base, offset, beyond);
+        }
         Some(self.convert(&e.place, e.value, place))
     }
 

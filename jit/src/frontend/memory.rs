@@ -202,7 +202,7 @@ impl Builder<'_> {
 
     fn load_from(&mut self, at: Address, ty: Type, kind: MemKind) -> Value {
         let place = self.place(at, ty, kind);
-        if let Some(v) = place.and_then(|p| self.known(&p)) {
+        if let Some(v) = place.and_then(|p| self.known(&p).or_else(|| self.known_by_root(&p))) {
             return v;
         }
         let (op, arg, imm) = match at {
