@@ -248,6 +248,7 @@ struct Caller {
     in_frames: Vec<u32>,
     control: Vec<Frame>,
     tries: Vec<usize>,
+    hidden: Vec<usize>,
     scan: Rc<Prescan>,
     osr: Option<super::osr::Osr>,
     structures: (u32, u32),
@@ -327,6 +328,7 @@ impl<'a> Builder<'a> {
             local_types: std::mem::replace(&mut self.local_types, body.locals.clone()),
             control: std::mem::take(&mut self.control),
             tries: std::mem::take(&mut self.tries),
+            hidden: std::mem::take(&mut self.hidden),
             scan: std::mem::replace(&mut self.scan, body.scan.clone()),
             osr: self.osr.take(),
             structures: (std::mem::take(&mut self.loop_count), std::mem::take(&mut self.structure_count)),
@@ -342,6 +344,7 @@ impl<'a> Builder<'a> {
         self.in_frames = caller.in_frames;
         self.control = caller.control;
         self.tries = caller.tries;
+        self.hidden = caller.hidden;
         self.scan = caller.scan;
         self.osr = caller.osr;
         (self.loop_count, self.structure_count) = caller.structures;
