@@ -205,7 +205,7 @@ impl Scheduler {
         while at != NONE {
             let (user, next) = self.links[at as usize];
             at = next;
-            let block = Block(self.block_of[user.index()]);
+            let block = self.home(f, user);
             if block == switch || !self.cfg.dominates(switch, block) {
                 return false;
             }
@@ -237,6 +237,17 @@ impl Scheduler {
             self.uses[a.index()] -= 1;
         }
         true
+    }
+
+    /// The block in which an instruction is executed. Results of a call that may come back with an exception are only there in the
+    /// block behind that.
+    fn home(&self, f: &Func, v: Value) -> Block {
+        let block = Block(self.block_of[v.index()]);
+        let i = f.inst(v);
+        match f.blocks[block.index()].preds[..] {
+            [before] if i.op.is_catching(i.aux) => before,
+            _ => block,
+        }
     }
 
     fn clone_into(&mut self, f: &mut Func, v: Value, block: Block, users: &[Value]) {

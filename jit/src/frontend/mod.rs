@@ -104,6 +104,9 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
                     return Err(CompileError::Unsupported { what: "entry at an unreachable loop", offset });
                 }
             }
+        } else if settings.fuel && !b.reachable && validator.get_control_frame(0).is_some_and(|f| !f.unreachable) {
+            // A clause to which nothing throws, say. What lies at ends of structures is charged by itself wherever any branch leads there.
+            b.seek_branches(&op);
         }
         let depth = objects::reference_depth(&op).filter(|_| b.reachable);
         b.operand = depth.and_then(|d| validator.get_operand_type(d)).flatten();

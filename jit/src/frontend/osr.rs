@@ -83,7 +83,8 @@ fn slots_of(ty: Type) -> u32 {
 }
 
 impl Builder<'_> {
-    /// While the outermost loop is sought: notes the structures that an operator branches to the end of.
+    /// In code that is not compiled, because it lies before the outermost loop or nothing leads there: notes the structures that an
+    /// operator branches to the end of.
     pub(super) fn seek_branches(&mut self, op: &Operator<'_>) {
         let mut note = |depth: u32| {
             let index = self.frame_index(depth);
