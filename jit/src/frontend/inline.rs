@@ -11,6 +11,7 @@
 use super::builder::Builder;
 use super::calls::func_of;
 use super::control::{Frame, Kind};
+use super::flow::Flow;
 use super::objects;
 use super::prescan::{self, Prescan};
 use crate::ir::{Type, Value};
@@ -88,65 +89,6 @@ impl<'a> Inlining<'a> {
     }
 }
 
-/// Where control goes in a body, by its structure alone.
-#[derive(Default)]
-struct Flow {
-    live: bool,
-    /// Open structures, the function first: whether control came to its beginning, whether it comes to the end by a branch, and
-    /// whether it is an `if` without `else` so far.
-    open: Vec<(bool, bool, bool)>,
-}
-
-impl Flow {
-    fn begin(&mut self, is_if: bool) {
-        self.open.push((self.live, false, is_if));
-    }
-    fn branch(&mut self, depth: u32) {
-        let index = self.open.len().checked_sub(1 + depth as usize);
-        if let Some((_, branched, _)) = index.and_then(|i| self.open.get_mut(i)) {
-            *branched |= self.live;
-        }
-    }
-    /// Goes past an operator, which is valid. What the function's end leaves is whether the function returns.
-    fn pass(&mut self, op: &Operator<'_>) {
-        match op {
-            Operator::Block { .. } => self.begin(false),
-            Operator::If { .. } => self.begin(true),
-            Operator::Else => {
-                if let Some((began, branched, is_if)) = self.open.last_mut() {
-                    (*branched, *is_if) = (*branched | self.live, false);
-                    self.live = *began;
-                }
-            }
-            Operator::End => {
-                if let Some((began, branched, is_if)) = self.open.pop() {
-                    self.live |= branched | (is_if & began);
-                }
-            }
-            Operator::Br { relative_depth } => {
-                self.branch(*relative_depth);
-                self.live = false;
-            }
-            Operator::BrIf { relative_depth }
-            | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth }
-            | Operator::BrOnCast { relative_depth, .. }
-            | Operator::BrOnCastFail { relative_depth, .. } => self.branch(*relative_depth),
-            Operator::BrTable { targets } => {
-                targets.targets().map_while(Result::ok).for_each(|d| self.branch(d));
-                self.branch(targets.default());
-                self.live = false;
-            }
-            Operator::Return => {
-                self.branch(self.open.len() as u32 - 1);
-                self.live = false;
-            }
-            Operator::Unreachable | Operator::Throw { .. } | Operator::ThrowRef => self.live = false,
-            _ => {}
-        }
-    }
-}
-
 macro_rules! define_is_plain {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
         /// Whether an operator is of a proposal whose operators can all be built in, but for those asked for by name.
@@ -213,8 +155,7 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     }
     let locals = (0..n).filter_map(|i| validator.get_local_type(i)).map(|t| Type::of(super::of_parsed(t))).collect();
     let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None, &mut |_| prescan::CALL));
-    let mut flow = Flow { live: true, ..Flow::default() };
-    flow.begin(false);
+    let mut flow = Flow::new();
     let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
     let long = env.module.bodies[own_func as usize].range().len() > MAX_BODY;
     let mut ops = Vec::new();
@@ -238,7 +179,7 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     let (_, end, _) = ops.pop()?;
     // Code behind a call that never returns would have to be charged all the same.
     let straight = ops.iter().all(|(op, ..)| is_straight(op));
-    (calls <= MAX_CALLS && flow.live).then_some(Body { ops, locals, scan, end, effects, throws, straight })
+    (calls <= MAX_CALLS && flow.is_live()).then_some(Body { ops, locals, scan, end, effects, throws, straight })
 }
 
 /// What a function keeps while another is built into it.

@@ -8,7 +8,8 @@
 //!
 //! `builder` is the state, `control` structures and branches, `rotate` loops with their test at the top, `osr` entry at a
 //! loop, `operators` the rest with `memory`, `calls`, `exceptions`, `legacy`, `objects`, `allocate`, `casts` and `vector`; `loads` is what is known of memory, `facts` of the
-//! module as a whole, `hints` those for branches.
+//! module as a whole, `hints` those for branches, `flow` of the
+//! structure of a body.
 
 mod allocate;
 mod builder;
@@ -17,6 +18,7 @@ mod casts;
 mod control;
 mod exceptions;
 mod facts;
+mod flow;
 mod hints;
 mod inline;
 mod legacy;
@@ -82,6 +84,8 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
     b.max_values = (2 << 20) + 8 * body.range().len();
     b.begin(&ty, &locals, target)?;
     let mut operands = Vec::new();
+    // Which code the interpreter has, where it makes a difference.
+    let mut flow = (settings.fuel || target.is_some()).then(flow::Flow::new);
     let mut ops = OperatorsReader::new(reader);
     while !ops.eof() {
         let offset = ops.original_position();
@@ -91,7 +95,7 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         let mut height = 0;
         if b.osr.as_ref().is_some_and(|o| o.seeking) {
             height = validator.operand_stack_height();
-            if validator.get_control_frame(0).is_some_and(|f| !f.unreachable) {
+            if flow.as_ref().is_some_and(flow::Flow::is_live) {
                 b.seek_branches(&op);
             }
             operands.clear();
@@ -104,13 +108,16 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
                     return Err(CompileError::Unsupported { what: "entry at an unreachable loop", offset });
                 }
             }
-        } else if settings.fuel && !b.reachable && validator.get_control_frame(0).is_some_and(|f| !f.unreachable) {
+        } else if settings.fuel && !b.reachable && flow.as_ref().is_some_and(flow::Flow::is_live) {
             // A clause to which nothing throws, say. What lies at ends of structures is charged by itself wherever any branch leads there.
             b.seek_branches(&op);
         }
         let depth = objects::reference_depth(&op).filter(|_| b.reachable);
         b.operand = depth.and_then(|d| validator.get_operand_type(d)).flatten();
         validator.op(offset, &op).map_err(|e| invalid(&e))?;
+        if let Some(flow) = &mut flow {
+            flow.pass(&op);
+        }
         b.operator(&op, height, &operands);
         if let Some(what) = b.unsupported {
             return Err(CompileError::Unsupported { what, offset });
