@@ -145,6 +145,8 @@ impl<'a> Lower<'a> {
         for b in &s.cfg.rpo {
             let mut c = 0;
             for &v in &f.blocks[b.index()].insts {
+                // A load that may trap is not moved past another one: the first to trap is the one that says where.
+                c += u32::from(f.inst(v).op == Op::Load);
                 color[v.index()] = c;
                 c += u32::from(!matches!(f.inst(v).op.effect(), Effect::Pure | Effect::Read | Effect::Pinned));
             }
