@@ -76,8 +76,7 @@ impl Job {
 
     /// Compiles and publishes, if the module is still there.
     fn run(&self) {
-        let Some(inner) = self.module.upgrade() else { return };
-        let module = Module { inner };
+        let Some(module) = self.module() else { return };
         let done = draft(&module.inner, self.guarded, self.own_func, self.entry)
             .is_some_and(|d| publish(&module, self.guarded, vec![d]));
         self.set_state(&module, if done { State::Done } else { State::Refused });
@@ -91,32 +90,38 @@ impl Job {
         }
     }
 
-    /// Samples of the function and how many of them were at its entry; none once the module is gone.
-    fn heat(&self) -> (u32, u32) {
-        let Some(inner) = self.module.upgrade() else { return (0, 0) };
-        let module = Module { inner };
+    /// The module, if it is still there.
+    fn module(&self) -> Option<Module> {
+        self.module.upgrade().map(|inner| Module { inner })
+    }
+
+    /// The place of the module in a list, where it is put if need be; none if it is gone.
+    fn hold(&self, held: &mut Vec<Module>) -> Option<usize> {
+        let is_it = |m: &Module| std::ptr::eq(Arc::as_ptr(&m.inner), self.module.as_ptr());
+        if let Some(at) = held.iter().position(is_it) {
+            return Some(at);
+        }
+        held.push(self.module()?);
+        Some(held.len() - 1)
+    }
+
+    /// Samples of the function and how many of them were at its entry.
+    fn heat(&self, module: &Module) -> (u32, u32) {
         let heat = &module.code(self.guarded).heat()[self.own_func as usize];
         (heat.samples.load(Ordering::Relaxed), heat.entries.load(Ordering::Relaxed))
     }
 
     /// How urgent it is: what is for this run first, by what it promises for its cost.
-    fn urgency(&self) -> (bool, u64) {
-        let (samples, entries) = self.heat();
+    fn urgency(&self, module: &Module) -> (bool, u64) {
+        let (samples, entries) = self.heat(module);
         let worth = if self.entry == Entry::Function { 1 } else { LOOP_WORTH };
         let gain = ((u64::from(samples) * worth) << 24) / (u64::from(self.size) + FIXED_COST);
         (!self.ahead || entries > 0, gain)
     }
 
     /// Whether nothing has been seen of the function for a while; it may then be asked for again.
-    fn is_stale(&self) -> bool {
-        !self.ahead && self.asked.elapsed() > STALE && self.heat().0 == self.samples
-    }
-
-    /// Leaves it.
-    fn forget(self) {
-        if let Some(inner) = self.module.upgrade() {
-            self.set_state(&Module { inner }, State::Cold);
-        }
+    fn is_stale(&self, module: &Module) -> bool {
+        !self.ahead && self.asked.elapsed() > STALE && self.heat(module).0 == self.samples
     }
 }
 
@@ -166,16 +171,18 @@ impl Queue {
         let mut pending = self.lock();
         // What this thread has worked on and is not saved.
         let mut unsaved = None;
+        let mut held = Vec::new();
         while !pending.closed {
-            match pending.take() {
+            let job = pending.take(&mut held);
+            drop(pending);
+            held.clear();
+            match job {
                 Some(job) => {
-                    drop(pending);
                     job.run();
                     unsaved = Some(job.module);
                     pending = self.lock();
                 }
                 None => {
-                    drop(pending);
                     let inner = unsaved.as_ref().and_then(Weak::upgrade);
                     let again = inner.and_then(|inner| save_in_background(&Module { inner }));
                     pending = self.lock();
@@ -214,15 +221,22 @@ impl Queue {
 }
 
 impl Pending {
-    /// The most urgent job.
-    fn take(&mut self) -> Option<Job> {
+    /// The most urgent job. What is left in `held` is to be dropped without the lock: with the last reference to a module its engine may
+    /// go, which takes the lock.
+    fn take(&mut self, held: &mut Vec<Module>) -> Option<Job> {
+        self.jobs.retain(|j| j.module.strong_count() > 0);
         loop {
-            let (i, _) = self.jobs.iter().enumerate().max_by_key(|(_, j)| j.urgency())?;
+            let mut best = None;
+            for (i, job) in self.jobs.iter().enumerate() {
+                let Some(at) = job.hold(held) else { continue };
+                best = best.max(Some((job.urgency(&held[at]), i, at)));
+            }
+            let (_, i, at) = best?;
             let job = self.jobs.swap_remove(i);
-            if !job.is_stale() {
+            if !job.is_stale(&held[at]) {
                 return Some(job);
             }
-            job.forget();
+            job.set_state(&held[at], State::Cold);
         }
     }
 }
