@@ -122,7 +122,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// From this position on they are numbers of places. No module is that long.
+    /// From this position on they are numbers of places. In a module that is longer nothing is built into anything.
     pub const INLINED: u32 = 1 << 31;
 
     /// The place at a position, if it is not one of the function itself.

@@ -226,6 +226,7 @@ impl<'a> Builder<'a> {
     fn choose(&mut self, own_func: u32) -> Option<Rc<Body<'a>>> {
         let len = self.module.bodies[own_func as usize].range().len();
         if !self.settings.passes.inline
+            || self.env.bytes.len() > Place::INLINED as usize
             || len > MAX_STRAIGHT
             || (len > MAX_OUTSIDE_LOOPS && !self.in_loop())
             || self.inlining.open.len() > MAX_DEPTH
