@@ -78,15 +78,20 @@ pub struct CacheContents {
     pub usable: bool,
 }
 
+fn var(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
+/// Our folder in the user's cache directory.
+fn user_folder() -> Option<PathBuf> {
+    let caches = var("XDG_CACHE_HOME").filter(|p| p.is_absolute());
+    Some(caches.or_else(|| Some(var("HOME")?.join(".cache")))?.join("vm"))
+}
+
 impl Cache {
     /// The user's: in `VM_CACHE_DIR`, or `vm` in the user's cache directory; `None` where there is none.
     pub fn user() -> Option<Cache> {
-        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let path = var("VM_CACHE_DIR").or_else(|| {
-            let caches = var("XDG_CACHE_HOME").filter(|p| p.is_absolute());
-            Some(caches.or_else(|| Some(var("HOME")?.join(".cache")))?.join("vm"))
-        });
-        path.map(Cache::at)
+        var("VM_CACHE_DIR").or_else(user_folder).map(Cache::at)
     }
 
     /// One in a directory of its own, which is made when there is something to write.
@@ -108,6 +113,14 @@ impl Cache {
     /// Its size limit in bytes.
     pub fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// Directories and files that no guest may get at, whatever it is given: where this user's compiled code and keys are, whether
+    /// this process uses them or another.
+    pub fn private_places() -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let (folder, key) = sign::places();
+        let dirs = var("VM_CACHE_DIR").into_iter().chain(user_folder()).chain(folder);
+        (dirs.collect(), key.into_iter().collect())
     }
 
     fn directory(&self) -> Option<Directory> {

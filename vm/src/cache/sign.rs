@@ -49,10 +49,13 @@ impl Key {
         let path = path().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "no place for the key: HOME is not set (VM_KEY_FILE names one)")
         })?;
-        match read(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => make(&path).or_else(|_| read(&path)),
+        let key = match read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => make(&path).or_else(|e| read(&path).map_err(|_| e)),
             key => key,
-        }
+        };
+        key.map_err(|e| {
+            io::Error::new(e.kind(), format!("the key {}: {e} (VM_KEY_FILE names another one)", path.display()))
+        })
     }
 
     /// The signature of an artifact's digest.
@@ -86,11 +89,12 @@ fn read(path: &Path) -> io::Result<Key> {
     let fd = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
     let stat = fs::fstat(&fd)?;
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
-        let why = format!("{} must belong to this user and be readable by nobody else (chmod 600)", path.display());
+        let why = "it must belong to this user and be readable by nobody else (chmod 600)";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     let mut key = [0; 32];
-    File::from(fd).read_exact(&mut key)?;
+    let short = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no key: a key has 32 bytes");
+    File::from(fd).read_exact(&mut key).map_err(short)?;
     Ok(Key(key))
 }
 
