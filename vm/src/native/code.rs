@@ -400,11 +400,9 @@ mod tests {
             text += &format!(
                 "(func $f{i} (export \"f{i}\") (param i32) (result i32)
                    (if (i32.eqz (local.get 0)) (then (return (i32.const {i}))))
-                   (loop $l
-                     (i32.add (call $f{other} (i32.sub (local.get 0) (i32.const 1))) (i32.const 1))
-                     (call_indirect (type $t) (i32.rem_u (local.get 0) (i32.const 3)))
-                     (if (i32.eqz) (then (return (call $f{back} (i32.const 0))))))
-                   (i32.add (call $g (i32.const 1) (i64.const {i})) (i32.const {i})))\n"
+                   (call $f{other} (i32.sub (local.get 0) (i32.const 1)))
+                   (call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.rem_u (local.get 0) (i32.const 3)))
+                   (call $f{back} (i32.const 0)) (call $g (i32.const 1) (i64.const {i})) i32.add i32.add i32.add)\n"
             );
         }
         text + "(func $g (param i32 i64) (result i32) (i32.wrap_i64 (local.get 1))))"

@@ -253,10 +253,9 @@ mod tests {
     #[test]
     fn what_was_written_can_be_read_beside_what_is_there() {
         let mut code = CodeMemory::reserve(1 << 20).unwrap();
-        let at = |i: usize| {
-            // SAFETY: within the mapping.
-            unsafe { *code.base().add(i) }
-        };
+        let base = code.base();
+        // SAFETY: within the mapping.
+        let at = |i: usize| unsafe { *base.add(i) };
         code.write(&[(5000, &[1, 2, 3])]).unwrap();
         code.write(&[(4999, &[9]), (5003, &[4])]).unwrap();
         assert_eq!([4998, 4999, 5000, 5001, 5002, 5003, 5004].map(at), [TRAP, 9, 1, 2, 3, 4, TRAP]);
