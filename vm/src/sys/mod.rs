@@ -24,5 +24,5 @@ pub(crate) use registers::with_kept_registers;
 pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_FUEL, TRAP_REGISTERS, call_by_cell, cross_return, cross_tail,
-    enter as enter_native_code, segment_available, set_segment,
+    enter as enter_native_code, raise, segment_available, set_segment,
 };
