@@ -63,7 +63,7 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     } else {
         slowest(&mut text, &stats);
     }
-    output::print(&text)
+    if args.output.as_deref().is_some_and(output::is_standard) { output::tell(&text) } else { output::print(&text) }
 }
 
 /// A progress bar on standard error, if that is a terminal.

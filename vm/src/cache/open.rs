@@ -228,7 +228,7 @@ impl Finder<'_> {
     /// A module in the binary or the text format.
     fn by_bytes(&self, dir: Option<&Directory>, bytes: Vec<u8>, mut file: Option<Source>) -> Result<Module> {
         if let Some(why) = foreign(&bytes) {
-            return Err(Error::Unsupported(why.into()));
+            return Err(Error::text(why));
         }
         if let Some(Source::Read { text, .. }) = &mut file
             && keeps_code(self.engine.config())
