@@ -310,6 +310,11 @@ impl Finder<'_> {
         }
         if !verified {
             let signed = || Key::find().is_some_and(|k| file.is_signed(|d| k.sign(d)));
+            if let (false, Some(why)) = (trusted, Key::missing()) {
+                return Err(format!(
+                    "it is not signed by this user, as far as can be told: {why} (--allow-precompiled trusts it nevertheless)"
+                ));
+            }
             if !trusted && !signed() {
                 return Err("it is not signed by this user (--allow-precompiled trusts it nevertheless)".into());
             }
