@@ -74,7 +74,10 @@ fn no_path_leads_into_a_private_place() {
         "keys/../keys/key",
     ] {
         for (oflags, base) in [(0, right::FD_READ), (oflag::CREAT, RW), (oflag::TRUNC, RW), (oflag::DIRECTORY, 0)] {
-            assert_eq!(guest.open(path, oflags, base), Err(Errno::Acces), "{path} {oflags}");
+            let opened = guest.open(path, oflags, base);
+            // A file cannot have a slash behind it anywhere.
+            let expected = opened == Err(Errno::Acces) || path.ends_with(['/', '.']) && opened == Err(Errno::IsDir);
+            assert!(expected, "{path} {oflags}: {opened:?}");
         }
     }
     symlink(&mut guest, ".cache/vm", "whole").unwrap();
