@@ -36,15 +36,6 @@ pub(super) struct Clause {
     pub(super) target: usize,
 }
 
-/// The label of a clause, as a depth outside the `try_table`.
-pub(super) fn label_of(catch: &Catch) -> u32 {
-    match *catch {
-        Catch::One { label, .. } | Catch::OneRef { label, .. } | Catch::All { label } | Catch::AllRef { label } => {
-            label
-        }
-    }
-}
-
 impl Builder<'_> {
     // ---- structures
 
@@ -56,7 +47,7 @@ impl Builder<'_> {
                 Catch::All { .. } => (None, Reference::Drop),
                 Catch::AllRef { .. } => (None, Reference::After),
             };
-            Clause { tag, reference, target: self.frame_index(label_of(catch)) }
+            Clause { tag, reference, target: self.frame_index(wasm::operators::label_of(catch)) }
         };
         table.catches.iter().map(clause).collect()
     }

@@ -5,10 +5,10 @@
 //! A write makes the entries good again that it cannot have touched. Entries live in small tables that forget.
 
 use super::builder::{Builder, Dominators};
-use super::prescan::class;
 use crate::abi::TrapCode;
 use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::Pass;
+use wasm::operators::class;
 
 const CLASSES: usize = 8;
 const PINNED: usize = 256;

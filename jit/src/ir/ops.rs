@@ -187,7 +187,7 @@ ops! {
     AtomicStore "atomic_store" Fixed(2) Write;
     /// Pointer, value; `idx` is an [`super::Rmw`]; answers the old value.
     AtomicRmw "atomic_rmw" Fixed(2) Write;
-    /// Pointer, expected, replacement; answers the old value.
+    /// Pointer, expected, replacement, the latter two wrapped to the cell's width; returns the old value, zero-extended.
     AtomicCas "atomic_cas" Fixed(3) Write;
     Fence "fence" Fixed(0) Write;
 

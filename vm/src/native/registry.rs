@@ -99,6 +99,11 @@ impl Placed {
         Some(placed)
     }
 
+    /// Offsets of the distances of relative calls.
+    pub(crate) fn calls_by_offset(&self) -> impl Iterator<Item = usize> {
+        self.relocs.iter().map(|r| r.at as usize)
+    }
+
     /// Bytes of instructions and constants.
     pub(crate) fn size(&self) -> usize {
         self.size as usize

@@ -13,7 +13,7 @@ pub(crate) mod safepoint;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;
-pub(crate) use code::CodeMemory;
+pub(crate) use code::{CodeMemory, TRAP, fault};
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::{FileView, Mapping, expect_to_fill, page_size};
