@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -96,6 +97,19 @@ def link_native(objects, to):
 
 
 NATIVE = ["--target=i386-linux-musl", "-O1", "-malign-double", "-msse2", "-mfpmath=sse", "-fno-pic"]
+
+
+def natively(command, seconds):
+    """What a program prints that takes at most so much time of a processor; None if it takes more, or fails."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    timer = threading.Timer(2, child.kill)
+    timer.start()
+    with child.stdout as out:
+        text = out.read().decode(errors="replace")
+    _, status, used = os.wait4(child.pid, 0)
+    timer.cancel()
+    child.returncode = status
+    return text if status == 0 and used.ru_utime + used.ru_stime <= seconds else None
 
 
 def pass_list(rng):
