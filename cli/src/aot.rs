@@ -27,6 +27,7 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
         .interruption(args.interruptible)
         .memory_mode(settings::memory_mode(args.memory))
         .compile_log(!args.quiet);
+    settings::compiler(&mut config, &args.compiler)?;
     if let Some(n) = args.threads {
         config.compile_threads(usize::try_from(n).unwrap_or(usize::MAX));
     }

@@ -2,7 +2,7 @@
 //!
 //! Out: a [`Command`] that makes sense by itself. Help, version and bad usage are dealt with here and do not return.
 
-use crate::{net, quantity, suggest};
+use crate::{net, quantity, settings, suggest};
 use clap::builder::ValueHint;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -130,6 +130,9 @@ pub(crate) struct RunArgs {
     pub(crate) execution: Execution,
 
     #[command(flatten)]
+    pub(crate) compiler: Compiler,
+
+    #[command(flatten)]
     pub(crate) cache: CacheChoice,
 
     /// Leave it at what was compiled while the guest ran: otherwise, once it is over, a process of lowest priority compiles what else it
@@ -232,6 +235,9 @@ pub(crate) struct AotArgs {
     #[command(flatten)]
     pub(crate) cache: CacheChoice,
 
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
+
     /// The module (.wasm or .wat)
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
@@ -291,6 +297,20 @@ pub(crate) struct Execution {
     pub(crate) gc_stress: Option<u32>,
 }
 
+/// What of the compiler is used, to find out what is at fault.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Compiler {
+    /// Compile only these functions, and keep no code: an index, a range such as 120..140, or a name; with `!` before it all others
+    #[arg(long, value_name = "FUNCTIONS", value_parser = settings::filter, help_heading = "Finding faults of the compiler")]
+    pub(crate) jit_filter: Option<vm::CompileFilter>,
+
+    /// Switch passes of the compiler off and on, such as -inline,-unroll or none,fold; random:N takes those that N chooses; `help` lists
+    /// them
+    #[arg(long, value_name = "PASSES", value_parser = settings::passes, help_heading = "Finding faults of the compiler")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) jit_passes: Option<String>,
+}
+
 /// Arguments of `vm validate`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm validate app.wasm lib.wat")]
@@ -306,6 +326,9 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct WastArgs {
     #[command(flatten)]
     pub(crate) execution: Execution,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Count fuel, of which there is enough
     #[arg(long)]
@@ -330,9 +353,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N|NAME")]
     pub(crate) func: Option<String>,
 
-    /// Which code of it
-    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func")]
+    /// Which code of it: `bytecode` of the interpreter; of the compiler `ir`, `after:PASS`, `scheduled`, `lowered`, `allocated`, `asm`
+    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func", value_parser = stage)]
     pub(crate) stage: Stage,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Show the code that counts fuel, as with `vm run --fuel`
     #[arg(long)]
@@ -413,18 +439,12 @@ pub(crate) enum Profile {
 }
 
 /// `--stage`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
-    /// What the interpreter runs, beside its WebAssembly
+    /// What the interpreter runs, beside its WebAssembly.
     Bytecode,
-    /// The compiler's intermediate code as it begins
-    Ir,
-    /// The same after all passes
-    Opt,
-    /// Machine instructions before registers are allocated
-    Lowered,
-    /// Machine code
-    Asm,
+    /// What the compiler makes.
+    Of(vm::Stage),
 }
 
 /// `--dir HOST[::GUEST][:ro]`
@@ -447,6 +467,22 @@ pub(crate) struct EnvVar {
 pub(crate) struct Preload {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    Ok(Stage::Of(match text {
+        "bytecode" => return Ok(Stage::Bytecode),
+        "ir" => vm::Stage::Ir,
+        "scheduled" => vm::Stage::Scheduled,
+        "lowered" => vm::Stage::Lowered,
+        "allocated" => vm::Stage::Allocated,
+        "asm" => vm::Stage::Asm,
+        _ => {
+            let bad = || "expected bytecode, ir, after:PASS, scheduled, lowered, allocated or asm".to_string();
+            let pass = text.strip_prefix("after:").ok_or_else(bad)?;
+            vm::Stage::After(vm::Pass::find(pass).map_err(|e| e.to_string())?)
+        }
+    }))
 }
 
 fn dir(text: &str) -> Result<Dir, String> {

@@ -29,6 +29,7 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
         Memory::Masked => Some("masked"),
     };
     line.extend(memory.into_iter().flat_map(|m| ["--memory".into(), m.into()]));
+    line.extend(args.compiler.jit_passes.iter().map(|p| format!("--jit-passes={p}").into()));
     line.extend(["--".into(), file.into()]);
     // A group of its own: it is not meant when somebody interrupts what goes on in this terminal.
     let mut command = Command::new(program);

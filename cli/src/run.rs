@@ -84,6 +84,7 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
             Validate::Lazy => Validation::Lazy,
             Validate::Eager => Validation::Eager,
         });
+    settings::compiler(&mut config, &args.compiler)?;
     if let Some(n) = settings::threshold(&args.execution) {
         config.tier_threshold(n);
     }

@@ -247,6 +247,9 @@ impl Finder<'_> {
         if config.tier == Tier::Interp || !NATIVE_AVAILABLE {
             return Err("this engine only interprets".into());
         }
+        if config.filter.is_some() {
+            return Err("only some of its functions are to be compiled".into());
+        }
         // What has been verified with this user's key before need not be again.
         let known = dir.and_then(|d| d.reference(identity, self.target.salt(1)));
         let (settled, seal) = (identity.is_settled(), Some(seal(identity)));
@@ -256,7 +259,7 @@ impl Finder<'_> {
         if head.base != self.target.base {
             return Err("it was made by another version, or for other settings".into());
         }
-        let (has, wants) = (&head.passes, &self.target.passes);
+        let (has, wants) = (&head, &self.target);
         if (wants.mask_tables && !has.mask_tables) || (wants.mask_memories && !has.mask_memories) {
             return Err("it was made without the masks that these settings ask for".into());
         }
