@@ -24,6 +24,7 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
         .processor(args.target_cpu)
         .optimisation(args.optimise)
         .fuel(args.fuel)
+        .deterministic(args.deterministic)
         .interruption(args.interruptible)
         .memory_mode(settings::memory_mode(args.memory))
         .compile_log(!args.quiet);

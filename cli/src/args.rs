@@ -212,6 +212,10 @@ pub(crate) struct AotArgs {
     #[arg(long)]
     pub(crate) fuel: bool,
 
+    /// Let the code be what `vm run --deterministic` wants
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+
     /// Let the code be interruptible, for `vm run --timeout`
     #[arg(long)]
     pub(crate) interruptible: bool,
@@ -295,6 +299,10 @@ pub(crate) struct Execution {
     /// How memory accesses are kept in bounds; `auto` uses guard pages where it can
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) memory: Memory,
+
+    /// Compute the same bits in every tier and on every processor: each NaN that arithmetic makes is the canonical one
+    #[arg(long)]
+    pub(crate) deterministic: bool,
 
     /// Collect garbage at every allocation, or at one in so many, to test programs and the collector
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]

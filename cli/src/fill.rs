@@ -22,6 +22,9 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
     if args.fuel.is_some() {
         line.push("--fuel".into());
     }
+    if args.execution.deterministic {
+        line.push("--deterministic".into());
+    }
     if args.timeout.is_some() {
         line.push("--interruptible".into());
     }

@@ -110,6 +110,7 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
         .cache(settings::cache(&args.cache))
         .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
+        .deterministic(args.execution.deterministic)
         .gc_stress(args.execution.gc_stress.unwrap_or(0))
         .validation(match args.validate {
             Validate::Lazy => Validation::Lazy,

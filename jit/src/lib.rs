@@ -51,6 +51,8 @@ pub struct Settings {
     pub segment: bool,
     /// Whether code charges fuel, with the interpreter's exact counts.
     pub fuel: bool,
+    /// Whether every NaN that an operator makes is the canonical one, so that results are the same everywhere.
+    pub canonical_nans: bool,
     /// Whether code polls the interrupt flag at loops and function entries.
     pub interruptible: bool,
     /// Whether null is taken for an element of a table whose index is out of bounds, by processors that run ahead of the check.
