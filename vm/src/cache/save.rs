@@ -141,7 +141,7 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     if saved.hopeless || !wanted {
         return if at_end && saved.code.is_none() { link(inner).map_err(io) } else { Ok(false) };
     }
-    let assembled = assemble(inner, native.functions())?;
+    let assembled = assemble(inner, native.functions(), true)?;
     let Some(assembled) = assembled else {
         saved.hopeless = true;
         return Ok(false);
@@ -219,7 +219,8 @@ struct Assembled {
 }
 
 /// Arranges code of functions for a file; `None` if the module cannot be in one.
-fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Assembled>> {
+/// With `image`, what memory 0 holds at first is in it page by page, to be mapped.
+fn assemble(inner: &ModuleInner, functions: Vec<Compiled>, image: bool) -> Result<Option<Assembled>> {
     let Some(groups) = groups(inner) else { return Ok(None) };
     let raw = &inner.raw;
     let mut a = Arrangement::new(raw.bodies.len(), MAX_SIZE);
@@ -240,7 +241,8 @@ fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Asse
         let Some(packed) = placed.pack() else { return Ok(None) };
         tables.extend(packed);
     }
-    let (runs, image) = memory_image(inner).map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
+    let image = if image { memory_image(inner) } else { None };
+    let (runs, image) = image.map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
     let meta = Meta {
         groups,
         module: raw.clone(),
@@ -369,7 +371,8 @@ fn keep(module: &Module, functions: Vec<Compiled>, out: Option<&Path>) -> Result
     };
     let displaced =
         || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
-    let assembled = assemble(inner, functions)?.ok_or_else(displaced)?;
+    // An artifact is copied when it runs, and data that is there twice would be copied twice.
+    let assembled = assemble(inner, functions, out.is_none())?.ok_or_else(displaced)?;
     ahead.code_bytes = assembled.code_len as u64;
     let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
     let key = inner.origin.target.key(digest);
