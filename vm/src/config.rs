@@ -73,6 +73,8 @@ pub struct Config {
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
     pub(crate) interpreted: Option<String>,
+    pub(crate) max_code: Option<u64>,
+    pub(crate) max_module: u64,
     cpu: Option<Processor>,
 }
 
@@ -119,6 +121,9 @@ impl Processor {
     }
 }
 
+/// Offsets in a module have 32 bits.
+const MAX_MODULE: u64 = u32::MAX as u64;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -139,6 +144,8 @@ impl Default for Config {
             cache: None,
             gc_stress: 0,
             interpreted: None,
+            max_code: None,
+            max_module: MAX_MODULE,
             cpu: None,
         }
     }
@@ -257,6 +264,16 @@ impl Config {
     #[doc(hidden)]
     pub fn keep_interpreted(&mut self, name: &str) -> &mut Self {
         self.interpreted = Some(name.into());
+        self
+    }
+    /// Bytes of compiled code of each module. Functions whose compilation may take more memory than that are left to the interpreter too.
+    pub fn max_code(&mut self, bytes: Option<u64>) -> &mut Self {
+        self.max_code = bytes;
+        self
+    }
+    /// Bytes of a module's file. It is not read if it has more; 4 GiB is the most in any case.
+    pub fn max_module(&mut self, bytes: u64) -> &mut Self {
+        self.max_module = bytes.min(MAX_MODULE);
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.

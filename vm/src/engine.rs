@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::runtime::gc::types::{ObjectType, ObjectTypes};
+use crate::runtime::gc::types::{self, ObjectType};
 use crate::runtime::pool::Pool;
 use crate::tier::log::{CompileStats, Log};
 use crate::tier::queue::Queue;
@@ -20,7 +20,6 @@ pub struct Engine {
 struct EngineInner {
     config: Config,
     types: TypeRegistry,
-    object_types: ObjectTypes,
     pool: Arc<Pool>,
     queue: Arc<Queue>,
     timer: Arc<Timer>,
@@ -41,7 +40,6 @@ impl Engine {
         let inner = EngineInner {
             config,
             types: TypeRegistry::default(),
-            object_types: ObjectTypes::default(),
             pool: Arc::default(),
             queue: Arc::default(),
             timer: Arc::default(),
@@ -61,9 +59,9 @@ impl Engine {
     pub(crate) fn types(&self) -> &TypeRegistry {
         &self.inner.types
     }
-    /// The type of objects of that id; `None` for one of functions. It stays where it is as long as the engine.
+    /// The type of objects of that id; `None` for one of functions. It stays where it is as long as somebody holds it.
     pub(crate) fn object_type(&self, id: TypeId) -> Option<NonNull<ObjectType>> {
-        self.inner.object_types.get(&self.inner.types, id)
+        types::object_type(&self.inner.types, id)
     }
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.inner.pool

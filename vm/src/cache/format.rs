@@ -30,7 +30,7 @@ use wasm::SubType;
 /// How files begin.
 pub(crate) const MAGIC: [u8; 8] = *b"\x7fvmcode\n";
 /// Changes with the layout of files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bytes before the sections.
 const HEADER: usize = 1024;
 const DIGEST: Range<usize> = 64..96;
@@ -90,7 +90,7 @@ impl Head {
     }
 }
 
-/// A recursion group of types: the id of its first member, and the members.
+/// A recursion group of types: the module's index of its first member, and the members.
 pub(crate) type Group = (u32, Vec<SubType>);
 
 /// Everything that starting needs and that is not an array to be mapped.

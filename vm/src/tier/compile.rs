@@ -9,6 +9,7 @@ use crate::module::{Module, ModuleInner};
 use crate::native::code::Compiled;
 use jit::{CompileError, Entry, ModuleEnv, Settings, Stage};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Code that is not published yet, when its compilation began and how long it took.
@@ -37,6 +38,11 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
         module.engine.log().refused(module, own_func, entry, Refusal::Unsupported("it is to be interpreted"), began);
         return None;
     }
+    if may_take(module, own_func) > module.engine.config().max_code.unwrap_or(u64::MAX) {
+        let why = Refusal::Unsupported("compiling it may take more memory than the limit allows");
+        module.engine.log().refused(module, own_func, entry, why, began);
+        return None;
+    }
     let settings = settings(module, guarded);
     let outcome = catch_unwind(AssertUnwindSafe(|| jit::compile(&env(module), own_func, entry, &settings)));
     let refusal = match outcome {
@@ -51,6 +57,31 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
     None
 }
 
+/// Bytes that compiling a function may take, as a rule.
+fn may_take(module: &ModuleInner, own_func: u32) -> u64 {
+    const PER_BYTE: u64 = 300;
+    module.raw.bodies[own_func as usize].range().len() as u64 * PER_BYTE
+}
+
+impl Draft {
+    /// Bytes of the code.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.compiled.code.bytes.len() as u64
+    }
+}
+
+/// As many of the drafts as there is room for in the module's code, and the rest.
+fn within_limit(module: &ModuleInner, mut drafts: Vec<Draft>) -> (Vec<Draft>, Vec<Draft>) {
+    let Some(most) = module.engine.config().max_code else { return (drafts, Vec::new()) };
+    let fits = |d: &Draft| {
+        let add = |n: u64| n.checked_add(d.bytes()).filter(|&n| n <= most);
+        module.code_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    };
+    let first = drafts.iter().position(|d| !fits(d)).unwrap_or(drafts.len());
+    let rest = drafts.split_off(first);
+    (drafts, rest)
+}
+
 /// Whether the function is one that the engine shall leave to the interpreter.
 fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
     let Some(name) = &module.engine.config().interpreted else { return false };
@@ -59,10 +90,16 @@ fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
 
 /// Publishes a batch of compiled functions; false when there is no memory for them.
 pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> bool {
-    if drafts.is_empty() {
-        return true;
-    }
     let log = module.inner.engine.log();
+    let (drafts, rest) = within_limit(&module.inner, drafts);
+    let all = rest.is_empty();
+    for d in rest {
+        let why = Refusal::NoMemory("the module's code has reached its limit".into());
+        log.refused(&module.inner, d.compiled.own_func, d.compiled.entry, why, d.began);
+    }
+    if drafts.is_empty() {
+        return all;
+    }
     let mut entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
     let batch = drafts.into_iter().map(|d| d.compiled).collect();
     match module.code(guarded).native.publish(module, guarded, batch) {
@@ -71,7 +108,7 @@ pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> boo
                 e.at(at);
             }
             log.published(module, guarded, entered);
-            true
+            all
         }
         Err(e) => {
             let why = Refusal::NoMemory(e.to_string());
