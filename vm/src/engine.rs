@@ -93,3 +93,45 @@ impl Drop for EngineInner {
         self.timer.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Engine;
+    use crate::{Func, FuncType, Instance, Linker, Module, Store, Tag, ValType};
+
+    #[test]
+    fn types_go_with_the_last_that_needs_them() {
+        let engine = Engine::default();
+        let text = r#"(module (type $a (sub (struct (field i32)))) (rec (type $b (sub $a (struct (field i32 (ref null $c))))) (type $c (array (ref $b))))
+            (func (export "make") (result (ref $b)) (struct.new $b (i32.const 1) (ref.null $c)))
+            (func (export "f") (param i64 i64) (result i64) (local.get 0)))"#;
+        let module = Module::new(&engine, text).unwrap();
+        let with_module = engine.types().len();
+        let again = Module::new(&engine, text).unwrap();
+        assert_eq!(engine.types().len(), with_module);
+        drop(module);
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &again, &[]).unwrap();
+        drop(again);
+        // The store keeps what its instance is made of.
+        assert_eq!(engine.types().len(), with_module);
+        let make = instance.get_func(&mut store, "make").unwrap();
+        let mut object = [crate::Val::I32(0)];
+        make.call(&mut store, &[], &mut object).unwrap();
+        let ty = make.ty(&store);
+        Tag::new(&mut store, FuncType { params: [ValType::F32].into(), results: [].into() });
+        Func::wrap(&mut store, |_: f64| ());
+        assert_eq!(engine.types().len(), with_module + 2);
+        drop(store);
+        assert!(engine.types().is_empty());
+        // A type that is gone has no values.
+        let mut linker: Linker<()> = Linker::new(&engine);
+        linker
+            .func_new("", "g", FuncType { params: ty.results.clone(), results: [].into() }, |_, _, _| Ok(()))
+            .unwrap();
+        assert_eq!(engine.types().len(), 1);
+        assert!(Module::new(&engine, "(module (type (func (param i32 i32 i32))) (func (type 9)))").is_err());
+        drop(linker);
+        assert!(engine.types().is_empty());
+    }
+}

@@ -2,12 +2,12 @@
 
 use super::builder::Builder;
 use super::loads::Place;
-use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::simplify;
 use smallvec::SmallVec;
 use wasm::layout::{context, func_ref, table};
+use wasm::operators::class;
 use wasm::{CompositeType, ConstOp, DefinedType, ExternKind, FuncType, HeapType, SubType, TypeId};
 
 /// How a callee is reached.

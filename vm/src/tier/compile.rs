@@ -88,11 +88,11 @@ fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
     module.func_name(own_func + module.raw.imported_funcs()).as_ref() == Some(name)
 }
 
-/// Publishes a batch of compiled functions; false when there is no memory for them.
+/// Publishes a batch of compiled functions; false when there was no room for one of them.
 pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> bool {
     let log = module.inner.engine.log();
     let (drafts, rest) = within_limit(&module.inner, drafts);
-    let all = rest.is_empty();
+    let mut all = rest.is_empty();
     for d in rest {
         let why = Refusal::NoMemory("the module's code has reached its limit".into());
         log.refused(&module.inner, d.compiled.own_func, d.compiled.entry, why, d.began);
@@ -100,24 +100,24 @@ pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> boo
     if drafts.is_empty() {
         return all;
     }
-    let mut entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
+    let entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
     let batch = drafts.into_iter().map(|d| d.compiled).collect();
-    match module.code(guarded).native.publish(module, guarded, batch) {
-        Ok(locations) => {
-            for (e, at) in entered.iter_mut().zip(locations) {
-                e.at(at);
+    let outcomes = module.code(guarded).native.publish(module, guarded, batch);
+    let mut published = Vec::with_capacity(entered.len());
+    for (mut e, outcome) in entered.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(location) => {
+                e.at(location);
+                published.push(e);
             }
-            log.published(module, guarded, entered);
-            all
-        }
-        Err(e) => {
-            let why = Refusal::NoMemory(e.to_string());
-            for e in entered {
-                log.refused(&module.inner, e.own_func, e.entry, why.clone(), e.began);
+            Err(why) => {
+                all = false;
+                log.refused(&module.inner, e.own_func, e.entry, Refusal::NoMemory(why.to_string()), e.began);
             }
-            false
         }
     }
+    log.published(module, guarded, published);
+    all
 }
 
 /// A stage of a function's compilation as text.
