@@ -89,7 +89,8 @@ pub enum Entry {
     Loop(u32),
 }
 
-/// A place in code that the runtime fills in with the distance from its end: the 32 bits at `at`.
+/// A place in code that depends on the process: the 32 bits at `at`. The runtime fills in the distance from their end to what they lead to;
+/// the ids of types are in place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
     /// Offset of the 32 bits in the code.
@@ -105,6 +106,8 @@ pub enum RelocTarget {
     Func(u32),
     /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
     ReferenceAdapter(TypeId),
+    /// Nothing: the place has the id of that type, not negative.
+    TypeId(TypeId),
 }
 
 /// A place that may trap.

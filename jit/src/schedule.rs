@@ -30,7 +30,7 @@ const NONE: u32 = u32::MAX;
 
 /// Whether an instruction costs nothing wherever it is used, so that it has no place.
 pub fn is_free(op: Op) -> bool {
-    matches!(op, Op::Iconst | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
+    matches!(op, Op::Iconst | Op::TypeId | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
 }
 
 /// Whether it is better made where it is used than kept in a register across a loop.

@@ -79,6 +79,8 @@ pub struct Config {
     pub(crate) filter: Option<CompileFilter>,
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
+    pub(crate) max_code: Option<u64>,
+    pub(crate) max_module: u64,
     cpu: Option<Processor>,
 }
 
@@ -125,6 +127,9 @@ impl Processor {
     }
 }
 
+/// Offsets in a module have 32 bits.
+const MAX_MODULE: u64 = u32::MAX as u64;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -147,6 +152,8 @@ impl Default for Config {
             filter: None,
             cache: None,
             gc_stress: 0,
+            max_code: None,
+            max_module: MAX_MODULE,
             cpu: None,
         }
     }
@@ -272,6 +279,16 @@ impl Config {
     /// Collects garbage at every n-th allocation of a store, for tests. 0, the default: when there is a reason to.
     pub fn gc_stress(&mut self, n: u32) -> &mut Self {
         self.gc_stress = n;
+        self
+    }
+    /// Bytes of compiled code of each module. Functions whose compilation may take more memory than that are left to the interpreter too.
+    pub fn max_code(&mut self, bytes: Option<u64>) -> &mut Self {
+        self.max_code = bytes;
+        self
+    }
+    /// Bytes of a module's file. It is not read if it has more; 4 GiB is the most in any case.
+    pub fn max_module(&mut self, bytes: u64) -> &mut Self {
+        self.max_module = bytes.min(MAX_MODULE);
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.
