@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod budget;
 pub mod frontend;
 pub mod ir;
 pub mod passes;
@@ -177,6 +178,10 @@ pub struct Code {
 pub struct CodeStats {
     /// Bytes of the WebAssembly body.
     pub wasm_bytes: u32,
+    /// Values of the intermediate representation, arguments of calls and branches among them.
+    pub values: u32,
+    /// Steps of what is not in proportion to the values: of the front end, and of walks of the register allocator.
+    pub steps: u64,
     /// Time per phase, in order.
     pub phases: Vec<(&'static str, Duration)>,
     /// What register allocation did.
@@ -194,6 +199,14 @@ pub enum CompileError {
         /// Where, in the module's bytes.
         offset: u64,
     },
+    /// More would be made of it than is worth while; the function stays in the interpreter.
+    #[error("not compiled: {what}")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
+        /// Where that was seen, in the module's bytes, if in the body.
+        offset: Option<u64>,
+    },
     /// The compiler cannot do it; the function stays in the interpreter.
     #[error("not compiled: {what} (at offset {offset:#x})")]
     Unsupported {
@@ -202,6 +215,12 @@ pub enum CompileError {
         /// Where, in the module's bytes.
         offset: u64,
     },
+}
+
+impl From<budget::TooMuch> for CompileError {
+    fn from(budget::TooMuch(what): budget::TooMuch) -> CompileError {
+        CompileError::TooMuch { what, offset: None }
+    }
 }
 
 /// A stage of the pipeline to be shown.
@@ -249,7 +268,7 @@ impl Clock {
 /// When the body is not valid, or contains what the compiler cannot do.
 pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settings) -> Result<Code, CompileError> {
     let mut clock = Clock::start();
-    let mut f = frontend::build(env, own_func, entry, settings)?;
+    let (mut f, steps) = frontend::build_counting(env, own_func, entry, settings)?;
     clock.phase("frontend");
     passes::run(&mut f, settings, &mut |name, time| clock.phases.push((name, time)));
     clock.last = Instant::now();
@@ -257,7 +276,8 @@ pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Sett
     clock.phase("schedule");
     let lowered = x64::lower(&f, &schedule, env, settings);
     clock.phase("lower");
-    let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
+    let limits = budget::Limits::new(env, own_func);
+    let places = regalloc::allocate_within(&lowered.input, &x64::regs(settings), limits.walks)?;
     clock.phase("regalloc");
     if cfg!(debug_assertions)
         && let Err(e) = regalloc::check(&lowered.input, &x64::regs(settings), &places)
@@ -266,9 +286,14 @@ pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Sett
     }
     let mut code = x64::emit(&lowered, &places);
     clock.phase("emit");
+    if code.bytes.len() > limits.code {
+        return Err(budget::TooMuch("too much machine code").into());
+    }
     code.stats = CodeStats {
         wasm_bytes: env.module.bodies[own_func as usize].range().len() as u32,
+        values: (f.insts.len() + f.pool.len()) as u32,
         phases: clock.phases,
+        steps: steps + places.stats.steps,
         regalloc: places.stats,
     };
     Ok(code)
