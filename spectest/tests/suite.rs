@@ -87,7 +87,11 @@ impl From<TestFile<'static>> for Script {
 }
 
 /// Scripts of our own, for what the official suite does not cover.
-const OWN: [(&str, &str); 1] = [("legacy-exceptions", include_str!("wast/legacy-exceptions.wast"))];
+const OWN: [(&str, &str); 3] = [
+    ("legacy-exceptions", include_str!("wast/legacy-exceptions.wast")),
+    ("narrow-cmpxchg", include_str!("wast/narrow-cmpxchg.wast")),
+    ("shared-growth", include_str!("wast/shared-growth.wast")),
+];
 
 fn suites() -> Vec<Suite> {
     let all = all_features();

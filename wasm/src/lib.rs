@@ -14,6 +14,7 @@ pub mod layout;
 mod module;
 mod names;
 mod object;
+pub mod operators;
 mod parse;
 mod registry;
 mod types;

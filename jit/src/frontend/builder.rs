@@ -418,6 +418,12 @@ impl<'a> Builder<'a> {
         self.scan.is_operand(local) || self.scan.live(local, at)
     }
 
+    /// Whether other threads may write to a memory: then a loop that waits for that without an atomic access sees it in the end, so
+    /// nothing read before a loop is known in it.
+    pub(super) fn has_shared_memory(&self) -> bool {
+        self.module.memories.iter().any(|m| m.shared)
+    }
+
     /// Whether the global is one of the context's own, and which.
     pub(super) fn inline_global(&self, global: u32) -> Option<u32> {
         let own = global.checked_sub(self.module.imported[wasm::ExternKind::Global as usize])?;

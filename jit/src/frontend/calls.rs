@@ -2,13 +2,13 @@
 
 use super::builder::Builder;
 use super::loads::Place;
-use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::simplify;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use wasm::layout::{context, func_ref, table};
+use wasm::operators::class;
 use wasm::{CompositeType, ConstOp, ExternKind, FuncType, HeapType, SubType, TypeId};
 
 /// How a callee is reached.

@@ -6,11 +6,11 @@
 use super::builder::Builder;
 use super::exceptions::Clause;
 use super::loads::{Loads, State};
-use super::prescan::class;
 use crate::ir::{Block, Inst, Op, Type, Value};
 use crate::passes::simplify;
 use smallvec::SmallVec;
 use wasm::FuncType;
+use wasm::operators::class;
 use wasmparser::{BlockType, BrTable};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -664,6 +664,7 @@ impl Builder<'_> {
             self.enter_from_frame(header, operands, carried);
         }
         self.enter(header);
+        let writes = if self.has_shared_memory() { writes | class::MEMORY } else { writes };
         self.loads.clobber(if between { class::ALL } else { writes });
         self.refresh_pins();
         header
@@ -680,7 +681,7 @@ impl Builder<'_> {
             }
         }
         let wanted = writes & class::MEMORY_DESC == 0 && reads & class::MEMORY_DESC != 0;
-        if wanted && !self.settings.guarded && !self.module.memories.is_empty() {
+        if wanted && !self.settings.guarded && self.module.memories.first().is_some_and(|m| !m.shared) {
             self.memory_base(0);
             self.memory_length(0);
         }

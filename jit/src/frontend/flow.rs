@@ -3,7 +3,7 @@
 //! In: operators, which are valid. Out: whether control comes to the next one, as far as that can be told without looking at values: what
 //! the interpreter finds when it translates a body, on which depends where it charges fuel.
 
-use super::exceptions::label_of;
+use wasm::operators::{self, Control};
 use wasmparser::Operator;
 
 /// An open structure.
@@ -65,42 +65,22 @@ impl Flow {
 
     /// Goes past an operator.
     pub(super) fn pass(&mut self, op: &Operator<'_>) {
-        match op {
-            Operator::Block { .. } | Operator::Try { .. } => self.begin(false, false),
-            Operator::Loop { .. } => self.begin(false, true),
-            Operator::If { .. } => self.begin(true, false),
-            Operator::TryTable { try_table } => {
-                try_table.catches.iter().for_each(|c| self.branch(label_of(c)));
-                self.begin(false, false);
-            }
-            Operator::Else | Operator::Catch { .. } | Operator::CatchAll => self.arm(),
-            Operator::End | Operator::Delegate { .. } => self.end(),
-            Operator::BrIf { relative_depth }
-            | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth }
-            | Operator::BrOnCast { relative_depth, .. }
-            | Operator::BrOnCastFail { relative_depth, .. } => self.branch(*relative_depth),
-            Operator::Br { relative_depth } => {
-                self.branch(*relative_depth);
-                self.live = false;
-            }
-            Operator::BrTable { targets } => {
-                targets.targets().map_while(Result::ok).for_each(|d| self.branch(d));
-                self.branch(targets.default());
-                self.live = false;
-            }
-            Operator::Return => {
+        let control = operators::facts(op).control;
+        if matches!(control, Control::Branch | Control::Jump | Control::TryTable) {
+            operators::for_each_label(op, |d| self.branch(d));
+        }
+        match control {
+            Control::Next | Control::Branch => {}
+            Control::Block | Control::Try | Control::TryTable => self.begin(false, false),
+            Control::Loop => self.begin(false, true),
+            Control::If => self.begin(true, false),
+            Control::Else | Control::Catch => self.arm(),
+            Control::End | Control::Delegate => self.end(),
+            Control::Return => {
                 self.branch(self.open.len() as u32 - 1);
                 self.live = false;
             }
-            Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::ReturnCallRef { .. }
-            | Operator::Unreachable
-            | Operator::Throw { .. }
-            | Operator::ThrowRef
-            | Operator::Rethrow { .. } => self.live = false,
-            _ => {}
+            Control::Jump | Control::Leave | Control::Throw | Control::Rethrow | Control::Unknown => self.live = false,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{ModuleEnv, Place, Settings};
 use std::collections::HashMap;
 use std::rc::Rc;
 use wasm::TypeId;
+use wasm::operators::{self, Control};
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
 
 /// The longest body that is built in, in bytes: in loops and elsewhere; without branches and calls in loops, which is what arithmetic
@@ -89,59 +90,21 @@ impl<'a> Inlining<'a> {
     }
 }
 
-macro_rules! define_is_plain {
-    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// Whether an operator is of a proposal whose operators can all be built in, but for those asked for by name.
-        fn is_plain(op: &Operator<'_>) -> bool {
-            $(define_is_plain!(@one $proposal $op op);)*
-            false
-        }
-    };
-    (@one mvp $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one sign_extension $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one saturating_float_to_int $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one bulk_memory $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one reference_types $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one function_references $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one gc $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one simd $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one relaxed_simd $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one threads $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one wide_arithmetic $op:ident $value:ident) => { define_is_plain!(@test $op $value); };
-    (@one $other:ident $op:ident $value:ident) => {};
-    (@test $op:ident $value:ident) => { if matches!($value, Operator::$op { .. }) { return true; } };
-}
-wasmparser::for_each_operator!(define_is_plain);
-
-fn is_call(op: &Operator<'_>) -> bool {
-    matches!(op, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. })
+/// Whether an operator may be in a body that is built in: whatever opens no loop or handler and makes no tail call.
+fn is_allowed(op: &Operator<'_>) -> bool {
+    match operators::facts(op).control {
+        Control::Next | Control::Block | Control::If | Control::Else | Control::End => true,
+        Control::Branch | Control::Jump | Control::Return | Control::Throw => true,
+        Control::Leave => matches!(op, Operator::Unreachable),
+        Control::Loop | Control::TryTable | Control::Try | Control::Catch | Control::Delegate => false,
+        Control::Rethrow | Control::Unknown => false,
+    }
 }
 
 /// Whether an operator leads to the next one and nowhere else.
 fn is_straight(op: &Operator<'_>) -> bool {
-    let structured = matches!(op, Operator::Block { .. } | Operator::If { .. } | Operator::Else | Operator::Return);
-    let last = matches!(op, Operator::End);
-    let branches = matches!(op, Operator::Br { .. } | Operator::BrIf { .. } | Operator::BrTable { .. });
-    let by_reference = matches!(
-        op,
-        Operator::BrOnNull { .. }
-            | Operator::BrOnNonNull { .. }
-            | Operator::BrOnCast { .. }
-            | Operator::BrOnCastFail { .. }
-            | Operator::Throw { .. }
-            | Operator::ThrowRef
-            | Operator::Unreachable
-    );
-    last || !(structured || branches || by_reference || is_call(op))
-}
-
-/// Whether an operator may be in a body that is built in.
-fn is_allowed(op: &Operator<'_>) -> bool {
-    match op {
-        Operator::Throw { .. } | Operator::ThrowRef => true,
-        Operator::Loop { .. } | Operator::ReturnCallRef { .. } => false,
-        op => is_plain(op),
-    }
+    let facts = operators::facts(op);
+    facts.is_straight() || facts.control == Control::End
 }
 
 /// Reads and validates a body; nothing if it is not valid, or not to be built into others.
@@ -169,10 +132,10 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
         let operand = objects::reference_depth(&op).and_then(|d| validator.get_operand_type(d)).flatten();
         validator.op(at, &op).ok()?;
         flow.pass(&op);
-        let (writes, reads) = prescan::effects(&op);
-        effects = (effects.0 | writes, effects.1 | reads);
-        calls += u32::from(is_call(&op));
-        throws |= is_call(&op) || matches!(op, Operator::Throw { .. } | Operator::ThrowRef);
+        let facts = operators::facts(&op);
+        effects = (effects.0 | facts.writes, effects.1 | facts.reads);
+        calls += u32::from(facts.calls);
+        throws |= facts.throws();
         ops.push((op, at as u32, operand));
     }
     operators.finish().ok()?;

@@ -5,9 +5,9 @@
 //! A write makes the entries good again that it cannot have touched. Entries live in small tables that forget.
 
 use super::builder::{Builder, Dominators};
-use super::prescan::class;
 use crate::abi::TrapCode;
 use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
+use wasm::operators::class;
 
 const CLASSES: usize = 8;
 const PINNED: usize = 256;

@@ -5,12 +5,12 @@
 
 use super::builder::Builder;
 use super::loads::Place;
-use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Rmw, SimdOp, Type, Value};
 use crate::passes::simplify;
 use wasm::MemoryType;
 use wasm::layout::memory;
+use wasm::operators::class;
 use wasmparser::{MemArg, MemArgTarget};
 
 fn memory_of(memarg: &MemArg) -> u32 {
@@ -73,12 +73,16 @@ impl Builder<'_> {
         self.descriptor_load(desc, memory::BASE, Alias::MemoryDesc)
     }
 
-    /// Length in bytes.
+    /// Length in bytes; of a shared memory, read anew each time.
     pub(super) fn memory_length(&mut self, m: u32) -> Value {
         if let Some(bytes) = self.fixed_size(m) {
             return self.i64_const(bytes as i64);
         }
         let desc = self.array_entry(wasm::layout::context::MEMORIES, m);
+        if self.memory_type(m).shared {
+            // Other threads may grow it at any time.
+            return self.pointer_load(Type::I64, desc, memory::LEN as i64, Alias::MemoryDesc);
+        }
         self.descriptor_load(desc, memory::LEN, Alias::MemoryDesc)
     }
 
@@ -364,44 +368,8 @@ impl Builder<'_> {
         let new = self.pop();
         let (index, expected) = self.pop2();
         let at = self.atomic_address(memarg, index, kind.bytes(ty));
-        let bits = 8 * kind.bytes(ty);
-        let known = simplify::zeros(&self.f, expected);
-        let all = if ty == Type::I32 { u64::from(u32::MAX) } else { u64::MAX };
-        let above = if bits == 8 * ty.bytes() { 0 } else { all & u64::MAX << bits };
-        let v = if above & !known == 0 {
-            self.atomic(Op::AtomicCas, ty, kind, 0, at, &[expected, new])
-        } else {
-            self.guarded_cas(ty, kind, at, expected, new, above)
-        };
-        self.stack.push(v);
-    }
-
-    /// The operand is compared in full width: what does not fit the cell cannot be equal, and only loads.
-    fn guarded_cas(
-        &mut self,
-        ty: Type,
-        kind: MemKind,
-        at: (Value, i64),
-        expected: Value,
-        new: Value,
-        above: u64,
-    ) -> Value {
-        let high = self.bin_const(Op::And, ty, expected, above as i64);
-        let fits = self.icmp_const(IntCc::Eq, high, 0);
-        let Some((yes, no)) = self.fork(fits) else {
-            return self.atomic(Op::AtomicLoad, ty, kind, 0, at, &[]);
-        };
-        let join = self.new_block(self.block);
-        let result = self.f.new_param(join, ty);
-        self.enter(yes);
         let v = self.atomic(Op::AtomicCas, ty, kind, 0, at, &[expected, new]);
-        self.jump(yes, join, &[v]);
-        self.enter(no);
-        self.f.blocks[no.index()].cold = true;
-        let v = self.atomic(Op::AtomicLoad, ty, kind, 0, at, &[]);
-        self.jump(no, join, &[v]);
-        self.enter(join);
-        result
+        self.stack.push(v);
     }
 
     pub(super) fn atomic_wait(&mut self, memarg: &MemArg, helper: Helper) {

@@ -7,11 +7,11 @@
 
 use super::builder::Builder;
 use super::loads::Place;
-use super::prescan::class;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, SimdOp, Type, Value};
 use std::rc::Rc;
 use wasm::layout::{context, object};
+use wasm::operators::class;
 use wasm::{CompositeType, FieldType, StorageType, StructLayout};
 use wasmparser::Operator;
 
@@ -53,21 +53,7 @@ impl Cell {
 
 /// How far below the top of the operand stack the reference lies that an operator looks into.
 pub(super) fn reference_depth(op: &Operator<'_>) -> Option<usize> {
-    use Operator as O;
-    match op {
-        O::StructGet { .. } | O::StructGetS { .. } | O::StructGetU { .. } | O::ArrayLen | O::I31GetS | O::I31GetU => {
-            Some(0)
-        }
-        O::RefTestNonNull { .. } | O::RefTestNullable { .. } | O::RefCastNonNull { .. } | O::RefCastNullable { .. } => {
-            Some(0)
-        }
-        O::BrOnCast { .. } | O::BrOnCastFail { .. } | O::RefAsNonNull | O::CallRef { .. } | O::ReturnCallRef { .. } => {
-            Some(0)
-        }
-        O::StructSet { .. } | O::ArrayGet { .. } | O::ArrayGetS { .. } | O::ArrayGetU { .. } => Some(1),
-        O::ArraySet { .. } => Some(2),
-        _ => None,
-    }
+    wasm::operators::facts(op).reference.map(usize::from)
 }
 
 impl Builder<'_> {

@@ -1,11 +1,11 @@
 //! WebAssembly operators to instructions.
 
 use super::builder::Builder;
-use super::prescan::class;
 use super::tables::{self, Atomic, Numeric};
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{FloatCc, Inst, IntCc, Op, Type, Value};
 use crate::passes::simplify;
+use wasm::operators::class;
 use wasmparser::{Operator, ValType};
 
 /// Numeric operators, constants and loads.

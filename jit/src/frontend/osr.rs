@@ -8,10 +8,10 @@
 
 use super::builder::Builder;
 use super::control::Kind;
-use super::prescan::class;
 use crate::ir::{Alias, Block, Func, Inst, MemKind, Op, Type, Value};
 use smallvec::SmallVec;
 use wasm::layout::SLOT;
+use wasm::operators::class;
 use wasm::{FrameLayout, ValType};
 use wasmparser::{BlockType, Operator};
 
@@ -91,22 +91,9 @@ impl Builder<'_> {
             self.control[index].labelled = true;
         };
         match op {
-            Operator::Br { relative_depth }
-            | Operator::BrIf { relative_depth }
-            | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth }
-            | Operator::BrOnCast { relative_depth, .. }
-            | Operator::BrOnCastFail { relative_depth, .. } => note(*relative_depth),
-            Operator::BrTable { targets } => {
-                targets.targets().map_while(Result::ok).for_each(&mut note);
-                note(targets.default());
-            }
-            Operator::TryTable { try_table } => {
-                try_table.catches.iter().map(super::exceptions::label_of).for_each(note)
-            }
             // From the end of the first arm.
             Operator::Else => note(0),
-            _ => {}
+            op => wasm::operators::for_each_label(op, note),
         }
     }
 

@@ -10,20 +10,8 @@
 //! follows it in the same structure; what follows the structure only if no branch to the end came before it.
 
 use smallvec::SmallVec;
+use wasm::operators;
 use wasmparser::{Operator, OperatorsReader, TryTable};
-
-/// Classes of memory, as bits.
-pub(super) mod class {
-    pub(crate) const MEMORY: u8 = 1;
-    pub(crate) const GLOBAL: u8 = 2;
-    pub(crate) const TABLE: u8 = 4;
-    pub(crate) const MEMORY_DESC: u8 = 8;
-    pub(crate) const TABLE_DESC: u8 = 16;
-    /// Fields of structs and elements of arrays that can be written.
-    pub(crate) const FIELD: u8 = 32;
-    pub(crate) const ELEMENT: u8 = 64;
-    pub(crate) const ALL: u8 = 127;
-}
 
 /// What happens in a loop, its inner loops included.
 #[derive(Default, Debug, Clone)]
@@ -140,7 +128,7 @@ struct Structure {
 pub(super) type Called<'c> = &'c mut dyn FnMut(u32) -> (u8, u8);
 
 /// What calls of anything may do.
-pub(super) const CALL: (u8, u8) = (class::ALL, class::TABLE_DESC);
+pub(super) const CALL: (u8, u8) = (operators::CALL.writes, operators::CALL.reads);
 
 struct Scanner<'c> {
     called: Called<'c>,
@@ -201,18 +189,11 @@ impl Scanner<'_> {
             }
             Operator::Else => self.else_(at),
             Operator::End => self.end(at),
-            Operator::Br { relative_depth }
-            | Operator::BrIf { relative_depth }
-            | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth }
-            | Operator::BrOnCast { relative_depth, .. }
-            | Operator::BrOnCastFail { relative_depth, .. } => self.branch(*relative_depth, at),
-            Operator::BrTable { targets } => {
-                targets.targets().map_while(Result::ok).for_each(|d| self.branch(d, at));
-                self.branch(targets.default(), at);
-            }
             Operator::GlobalGet { global_index } => self.global(*global_index),
-            op => self.effects(op),
+            op => {
+                operators::for_each_label(op, |d| self.branch(d, at));
+                self.effects(op);
+            }
         }
     }
 
@@ -275,7 +256,7 @@ impl Scanner<'_> {
 
     /// Each call in the body may branch to the clauses' labels: as if it did from both ends, which are before and behind all.
     fn try_table(&mut self, table: &TryTable, at: u32) {
-        let catches: SmallVec<[u32; 2]> = table.catches.iter().map(super::exceptions::label_of).collect();
+        let catches: SmallVec<[u32; 2]> = table.catches.iter().map(operators::label_of).collect();
         catches.iter().for_each(|&d| self.branch(d, at));
         self.begin(at, false, false);
         if let Some(s) = self.open.last_mut() {
@@ -374,9 +355,12 @@ impl Scanner<'_> {
     }
 
     fn effects(&mut self, op: &Operator<'_>) {
-        let (writes, reads) = match *op {
-            Operator::Call { function_index } if !self.open_loops.is_empty() => (self.called)(function_index),
-            _ => effects(op),
+        let (writes, reads) = match op {
+            Operator::Call { function_index } if !self.open_loops.is_empty() => (self.called)(*function_index),
+            op => {
+                let facts = operators::facts(op);
+                (facts.writes, facts.reads)
+            }
         };
         if writes | reads == 0 {
             return;
@@ -419,69 +403,3 @@ impl Scanner<'_> {
         self.out
     }
 }
-
-/// Classes of memory that an operator writes and reads (of those that matter to loops).
-pub(super) fn effects(op: &Operator<'_>) -> (u8, u8) {
-    use Operator as O;
-    use class::*;
-    match op {
-        O::I32Load { .. }
-        | O::I64Load { .. }
-        | O::F32Load { .. }
-        | O::F64Load { .. }
-        | O::I32Load8S { .. }
-        | O::I32Load8U { .. }
-        | O::I32Load16S { .. }
-        | O::I32Load16U { .. }
-        | O::I64Load8S { .. }
-        | O::I64Load8U { .. }
-        | O::I64Load16S { .. }
-        | O::I64Load16U { .. }
-        | O::I64Load32S { .. }
-        | O::I64Load32U { .. }
-        | O::V128Load { .. } => (0, MEMORY | MEMORY_DESC),
-        O::I32Store { .. }
-        | O::I64Store { .. }
-        | O::F32Store { .. }
-        | O::F64Store { .. }
-        | O::I32Store8 { .. }
-        | O::I32Store16 { .. }
-        | O::I64Store8 { .. }
-        | O::I64Store16 { .. }
-        | O::I64Store32 { .. }
-        | O::V128Store { .. }
-        | O::V128Store8Lane { .. }
-        | O::V128Store16Lane { .. }
-        | O::V128Store32Lane { .. }
-        | O::V128Store64Lane { .. } => (MEMORY, MEMORY_DESC),
-        O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => (MEMORY, 0),
-        O::MemoryGrow { .. } => (MEMORY_DESC, 0),
-        O::MemorySize { .. } => (0, MEMORY_DESC),
-        O::TableSet { .. } | O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } => (TABLE, TABLE_DESC),
-        O::TableGrow { .. } => (TABLE | TABLE_DESC, 0),
-        O::TableGet { .. } | O::TableSize { .. } => (0, TABLE | TABLE_DESC),
-        O::GlobalSet { .. } => (GLOBAL, 0),
-        O::StructSet { .. } => (FIELD, 0),
-        O::ArraySet { .. }
-        | O::ArrayFill { .. }
-        | O::ArrayCopy { .. }
-        | O::ArrayInitData { .. }
-        | O::ArrayInitElem { .. } => (ELEMENT, 0),
-        O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => CALL,
-        op if is_atomic(op) => (MEMORY, MEMORY_DESC),
-        _ => (0, 0),
-    }
-}
-
-macro_rules! define_is_atomic {
-    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// Whether an operator is of the threads proposal.
-        pub(super) fn is_atomic(op: &Operator<'_>) -> bool {
-            $(define_is_atomic!(@one $proposal $op op);)*
-            false
-        }
-    };
-    (@one threads $op:ident $value:ident) => { if matches!($value, Operator::$op { .. }) { return true; } };
-    (@one $other:ident $op:ident $value:ident) => {};
-}
-wasmparser::for_each_operator!(define_is_atomic);

@@ -1,9 +1,17 @@
-//! Loops whose test stands at the top get it at the bottom.
+//! Loop rotation: the exit test moves from the top of the loop to the bottom.
 //!
 //! `loop A; br_if out; B; br loop` becomes `A; br_if out; loop B; A; br_if out; br loop`, and
-//! `loop A; if B; br loop; end` likewise: one branch per iteration in place of two. The operators of A are translated
-//! again where the loop is continued, which is cheap to do and needs nothing to be copied, renamed or merged. Only short
-//! headers without stores or calls, of loops that are continued in one place, are repeated.
+//! `loop A; if B; br loop; end` likewise: one branch per iteration instead of two. The operators of A are translated
+//! again where the loop is continued, which is cheap to do and needs nothing to be copied, renamed or merged.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions.rs` in which it does not hold:
+//! - The loop has no parameters, and A leaves nothing on the operand stack but the condition.
+//! - A is at most [`MAX_HEADER`] operators, none of which writes anything but locals, calls or branches.
+//! - The loop is continued in exactly one place; clauses of a `try_table` that lead to the loop count twice.
+//! - `br_if out`: its label is not a loop's, takes no operands, and is that of the function, a `block` or an `if`.
+//! - `if`: it has neither parameters nor results, *and no `else`*: the repeated test leaves for the end of the `if`, which is where a
+//!   failed condition leads only if there is no other arm. The loop is continued in its arm.
+//! - On-stack replacement does not enter at the loop or in it: the code in front of the entry is never translated.
 
 use super::builder::Builder;
 use super::control::Kind;
@@ -22,7 +30,7 @@ pub(super) struct Rotation {
     count: u32,
     /// Offset of the test.
     test: u32,
-    /// Index of the frame that a true condition leaves for; none: a false one skips the `if` that the test begins.
+    /// Index of the frame that a true condition leaves for; none: a false one leaves for the end of the `if` that the test begins.
     exit: Option<u32>,
     loop_index: u32,
 }
@@ -65,9 +73,11 @@ impl Builder<'_> {
                 Operator::BrIf { .. } | Operator::If { .. } if height != 1 => None,
                 Operator::BrIf { relative_depth } => self.exit_by_branch(relative_depth),
                 Operator::If { blockty: BlockType::Empty } => {
-                    // The loop must be continued in the arm that the condition enters.
-                    let arm_end = self.scan.first_parts.get(self.structure_count as usize);
-                    arm_end.is_some_and(|&end| last_back_edge < end).then_some(None)
+                    // There is no `else`, and the loop is continued in the arm that the condition enters.
+                    let structure = self.structure_count as usize;
+                    let first_part = self.scan.first_parts.get(structure).copied();
+                    let only_arm = first_part.filter(|end| self.scan.ends.get(structure) == Some(end));
+                    only_arm.is_some_and(|end| last_back_edge < end).then_some(None)
                 }
                 op => match growth(&op) {
                     Some(n) => {
@@ -124,6 +134,8 @@ impl Builder<'_> {
     pub(super) fn repeat_header(&mut self, index: usize) -> bool {
         let Some(r) = self.control[index].rotation else { return true };
         let pos = self.pos;
+        // Charged where the header is charged: at the loop.
+        self.go_to(self.scan.loops[r.loop_index as usize].start);
         self.new_segment();
         self.poll();
         for i in r.first..r.first + r.count {

@@ -187,7 +187,7 @@ ops! {
     AtomicStore "atomic_store" Fixed(2) Write;
     /// Pointer, value; `idx` is an [`super::Rmw`]; answers the old value.
     AtomicRmw "atomic_rmw" Fixed(2) Write;
-    /// Pointer, expected, replacement; answers the old value.
+    /// Pointer, expected, replacement, the latter two wrapped to the cell's width; returns the old value, zero-extended.
     AtomicCas "atomic_cas" Fixed(3) Write;
     Fence "fence" Fixed(0) Write;
 
@@ -223,6 +223,7 @@ ops! {
     /// To block `idx` if the call before it, which is marked and has nothing but its projections behind it, came back with an
     /// exception, which then is in the context; else to block `imm`, at no cost. The call has results in the latter only. Neither has
     /// parameters or other predecessors.
+    /// `aux`: number, from 1, of the list in `Func::tags` of what is caught, or 0 for anything.
     CatchEdge "catch_edge" Fixed(0) Terminator;
     Return "return" Variadic Terminator;
     /// Traps with code `aux`.

@@ -407,7 +407,7 @@ impl Lower<'_> {
             Op::AtomicCas => {
                 let size = kind.bytes(i.ty) as u8;
                 let old = self.temp(i.ty);
-                let (expected, new) = (self.narrowed(i.args[1], size), self.reg(i.args[2]));
+                let (expected, new) = (self.reg(i.args[1]), self.reg(i.args[2]));
                 let addr = self.atomic_address(v);
                 let ops = [fixed_def(old, 0), fixed(expected, 0), used_late(new)];
                 self.emit_rm(MInst::new(MOp::AtomicCas).size(size), &ops, RmOp::Mem(addr));
@@ -463,10 +463,5 @@ impl Lower<'_> {
             }
         };
         self.emit_rm(MInst::new(MOp::MovRm).enc(e).size(size), &[def(d)], RmOp::Reg(old));
-    }
-
-    /// The expected value of a narrow compare-exchange: what does not fit never matches.
-    fn narrowed(&mut self, v: Value, _size: u8) -> VReg {
-        self.reg(v)
     }
 }

@@ -17,7 +17,7 @@
 use super::key::{Digest, Target, build, digest};
 use crate::native::arrange::Adapter;
 use crate::runtime::image::Run;
-use crate::sys::MappedFile;
+use crate::sys::{MappedFile, TRAP};
 use jit::CpuFeatures;
 use jit::frontend::ModuleFacts;
 use jit::passes::Switches;
@@ -177,7 +177,9 @@ pub(crate) fn write(
     w.section(Section::Wasm, 8, |w| w.put(c.wasm))?;
     w.section(Section::Image, PAGE, |w| w.put(c.image))?;
     w.section(Section::Code, PAGE, |w| put_code(w, c))?;
-    w.pad(PAGE)?;
+    // The rest of the last page is executable with it.
+    let gap = w.at.next_multiple_of(PAGE) - w.at;
+    w.put(&[TRAP; PAGE as usize][..gap as usize])?;
     let head = Head {
         key: c.key,
         base: c.target.base,
@@ -202,7 +204,7 @@ fn put_code<W: Write>(w: &mut Writer<'_, W>, c: &Contents<'_>) -> io::Result<()>
     // Between pieces, which begin at the next possible place, is what stops whoever gets there.
     let pad = |w: &mut Writer<'_, W>, at: usize| {
         let gap = from + at as u64 - w.at;
-        w.put(&[0xcc; PAGE as usize][..gap as usize])
+        w.put(&[TRAP; PAGE as usize][..gap as usize])
     };
     for (at, bytes) in c.code {
         pad(w, *at)?;

@@ -47,10 +47,10 @@ impl CodeImage {
         self.file.head.range(Section::Code).len()
     }
 
-    /// Lets a code memory begin with the code.
-    pub(crate) fn place(&self, memory: &mut CodeMemory) -> io::Result<()> {
+    /// Lets a code memory begin with the code, for which `taken` bytes are set aside.
+    pub(crate) fn place(&self, memory: &mut CodeMemory, taken: usize) -> io::Result<()> {
         let range = self.file.head.range(Section::Code);
-        let mapped = memory.map_file(self.file.map().file(), range.start as u64, range.len());
+        let mapped = memory.map_file(self.file.map().file(), range.start as u64, range.len(), taken);
         match mapped {
             // Nothing of such a file system is executed; but its contents may be.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {

@@ -207,11 +207,11 @@ fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Asse
     a.exits(inner)?;
     let places = functions.iter().map(|c| a.place_func(c)).collect::<Result<Vec<_>>>()?;
     let compiled = functions.len() as u32;
-    for (c, at) in functions.into_iter().zip(places) {
+    for (mut c, at) in functions.into_iter().zip(places) {
         let ty = raw.funcs[(c.own_func + raw.imported_funcs()) as usize];
         a.adapter(inner, Adapter::Enter(ty))?;
         a.adapter(inner, Adapter::Tail(ty))?;
-        a.link(inner, c, at)?;
+        a.link(inner, &mut c, at)?;
     }
     a.bytes.sort_by_key(|b| b.0);
     a.pieces.sort_by_key(|p| p.0);

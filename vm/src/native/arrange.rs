@@ -14,6 +14,7 @@
 use super::registry::{Piece, Placed};
 use crate::error::{Error, Result};
 use crate::module::ModuleInner;
+use crate::sys::fault;
 use jit::x64::adapter;
 use jit::{Code, Entry, Exit, Reloc, RelocTarget};
 use serde::{Deserialize, Serialize};
@@ -54,23 +55,28 @@ pub(crate) struct Arrangement {
     pub(crate) funcs: Vec<u32>,
     pub(crate) stubs: HashMap<u32, u32>,
     pub(crate) adapters: HashMap<Adapter, u32>,
+    /// What [`undo`](Self::undo) takes back.
+    journal: Journal,
     /// What has been placed since this was last emptied.
     pub(crate) bytes: Vec<(usize, Vec<u8>)>,
     pub(crate) pieces: Vec<(usize, Placed)>,
 }
 
+/// What has been entered since the last [`Arrangement::done`].
+#[derive(Default)]
+struct Journal {
+    /// Bytes that were taken then.
+    used: usize,
+    /// Functions, with what they had before.
+    funcs: Vec<(u32, u32)>,
+    stubs: Vec<u32>,
+    adapters: Vec<Adapter>,
+}
+
 impl Arrangement {
     pub(crate) fn new(funcs: usize, limit: usize) -> Arrangement {
-        Arrangement {
-            // Offset 0 is nobody's.
-            used: ADAPTER_ALIGN,
-            limit,
-            funcs: vec![0; funcs],
-            stubs: HashMap::new(),
-            adapters: HashMap::new(),
-            bytes: Vec::new(),
-            pieces: Vec::new(),
-        }
+        // Offset 0 is nobody's.
+        Arrangement::behind(ADAPTER_ALIGN, limit, vec![0; funcs], HashMap::new(), HashMap::new())
     }
 
     /// One that goes on behind what is there.
@@ -81,7 +87,32 @@ impl Arrangement {
         stubs: HashMap<u32, u32>,
         adapters: HashMap<Adapter, u32>,
     ) -> Arrangement {
-        Arrangement { used, limit, funcs, stubs, adapters, bytes: Vec::new(), pieces: Vec::new() }
+        let journal = Journal { used, ..Journal::default() };
+        Arrangement { used, limit, funcs, stubs, adapters, journal, bytes: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// What has been placed is where it belongs: it stays.
+    pub(crate) fn done(&mut self) {
+        self.journal = Journal { used: self.used, ..Journal::default() };
+        self.bytes.clear();
+        self.pieces.clear();
+    }
+
+    /// Takes back all that was entered since the last [`done`](Self::done): nothing leads to it. Returns the functions that were linked.
+    pub(crate) fn undo(&mut self) -> Vec<Compiled> {
+        let Journal { used, funcs, stubs, adapters } = std::mem::take(&mut self.journal);
+        self.used = used;
+        funcs.iter().rev().for_each(|&(f, before)| self.funcs[f as usize] = before);
+        stubs.iter().for_each(|f| _ = self.stubs.remove(f));
+        adapters.iter().for_each(|a| _ = self.adapters.remove(a));
+        let pieces = std::mem::take(&mut self.pieces).into_iter().zip(std::mem::take(&mut self.bytes));
+        let compiled = pieces.filter_map(|((_, placed), (_, bytes))| match placed.piece {
+            Piece::Func(own_func, entry) => Some(Compiled { own_func, entry, code: placed.code(bytes) }),
+            _ => None,
+        });
+        let compiled = compiled.collect();
+        self.done();
+        compiled
     }
 
     /// Bytes from the beginning to the end of what has been placed.
@@ -104,7 +135,7 @@ impl Arrangement {
         if align < ALIGN && at.is_multiple_of(ALIGN) {
             at += align;
         }
-        if at + len > self.limit {
+        if fault::point().is_err() || at + len > self.limit {
             return Err(Error::limit("the module's memory for compiled code is full"));
         }
         self.used = at + len;
@@ -115,7 +146,8 @@ impl Arrangement {
     pub(crate) fn place_func(&mut self, c: &Compiled) -> Result<usize> {
         let at = self.place(c.code.bytes.len(), ALIGN)?;
         if c.entry == Entry::Function {
-            self.funcs[c.own_func as usize] = at as u32;
+            let before = std::mem::replace(&mut self.funcs[c.own_func as usize], at as u32);
+            self.journal.funcs.push((c.own_func, before));
         }
         Ok(at)
     }
@@ -139,6 +171,7 @@ impl Arrangement {
         let at = self.place(code.bytes.len(), ADAPTER_ALIGN)?;
         self.put(at, code, piece);
         self.adapters.insert(which, at as u32);
+        self.journal.adapters.push(which);
         Ok(at as u32)
     }
 
@@ -157,11 +190,12 @@ impl Arrangement {
         let at = self.place(bytes.len(), ADAPTER_ALIGN)?;
         self.put(at, Code { code_len: bytes.len() as u32, bytes, ..Code::default() }, Piece::Adapter);
         self.stubs.insert(own_func, at as u32);
+        self.journal.stubs.push(own_func);
         Ok(at as u32)
     }
 
-    /// Fills in the relative calls of code for which there is room at `at`.
-    pub(crate) fn link(&mut self, module: &ModuleInner, mut c: Compiled, at: usize) -> Result<()> {
+    /// Fills in the relative calls of code for which there is room at `at`, and takes the code; after an error it is still there.
+    pub(crate) fn link(&mut self, module: &ModuleInner, c: &mut Compiled, at: usize) -> Result<()> {
         for &Reloc { at: field, target } in &c.code.relocs {
             let target = match target {
                 RelocTarget::Func(f) => match self.funcs[f as usize] {
@@ -174,7 +208,7 @@ impl Arrangement {
             let distance = i64::from(target) - (at + field + 4) as i64;
             c.code.bytes[field..field + 4].copy_from_slice(&(distance as i32).to_le_bytes());
         }
-        self.put(at, c.code, Piece::Func(c.own_func, c.entry));
+        self.put(at, std::mem::take(&mut c.code), Piece::Func(c.own_func, c.entry));
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! The compiled code of one module for one kind of instances: placed, linked, published.
 //!
 //! In: [`jit::Code`] of its functions, or an image of such code from a file. Out: native cells, code cells and loops that
-//! lead to it. Invariants: whatever a cell leads to is complete and stays until the module is dropped; nothing is reserved
+//! lead to it. Invariants: whatever a cell leads to is complete and stays until the module is dropped: a function is placed, linked and
+//! written first, and everything that was entered for it is taken back when one of these fails; nothing is reserved
 //! or made before there is code; before that, no native cell is looked at, because only compiled code of the same module does.
 //!
 //! ```text
@@ -43,6 +44,14 @@ struct Space {
     arrangement: Arrangement,
 }
 
+/// Code in its place to which nothing leads yet, with what enters it.
+struct Ready {
+    own_func: u32,
+    entry: Entry,
+    native: Box<NativeEntry>,
+    location: Location,
+}
+
 /// Where code was placed.
 #[derive(Clone, Copy)]
 pub(crate) struct Location {
@@ -81,37 +90,54 @@ impl NativeCode {
         Ok(())
     }
 
-    /// Places code, links it, and makes everything lead there. Functions of one call reach each other directly.
+    /// Places code, links it, and makes everything lead there. Functions of one call reach each other directly if there is room for all
+    /// of them.
     ///
-    /// # Errors
-    /// When there is no memory for it: nothing has changed then.
-    pub(crate) fn publish(&self, module: &Module, guarded: bool, batch: Vec<Compiled>) -> Result<Vec<Location>> {
+    /// Returns for each where it is, or why not; then nothing leads to it, and whatever else there is is as it was.
+    pub(crate) fn publish(&self, module: &Module, guarded: bool, mut batch: Vec<Compiled>) -> Vec<Result<Location>> {
         let mut lock = self.lock();
-        if lock.is_none() {
-            let space = Space::new(module)?;
-            self.fill_cells(module, &space);
-            *lock = Some(space);
-        }
-        let Some(space) = lock.as_mut() else { return Ok(Vec::new()) };
-        let placed = batch.iter().map(|c| space.arrangement.place_func(c)).collect::<Result<Vec<_>>>()?;
-        let mut entries = Vec::with_capacity(batch.len());
-        let mut locations = Vec::with_capacity(batch.len());
-        for (c, &at) in batch.into_iter().zip(&placed) {
-            locations.push(Location { address: space.memory.base() as usize + at, len: c.code.bytes.len() });
-            entries.push((c.own_func, c.entry, space.entry(module, c.own_func, c.entry, at)?));
-            if c.entry == Entry::Function {
-                self.fresh.fetch_add(c.code.bytes.len() as u64, Ordering::Relaxed);
+        let space = match self.space(&mut lock, module) {
+            Ok(space) => space,
+            Err(e) => return batch.iter().map(|_| Err(Error::limit(e.to_string()))).collect(),
+        };
+        match space.add(module, &mut batch) {
+            Ok(ready) => self.reach(module, guarded, ready).into_iter().map(Ok).collect(),
+            Err(e) if batch.len() == 1 => vec![Err(e)],
+            Err(_) => {
+                // What is too much costs only itself.
+                let one = |c| {
+                    let ready = space.add(module, &mut vec![c])?;
+                    self.reach(module, guarded, ready).pop().ok_or_else(|| unavailable("nothing was placed"))
+                };
+                batch.into_iter().map(one).collect()
             }
-            space.arrangement.link(&module.inner, c, at)?;
         }
-        space.write()?;
-        for (own_func, entry, native) in entries {
+    }
+
+    /// The code memory, which is made if there is none.
+    fn space<'s>(&self, lock: &'s mut Option<Space>, module: &Module) -> Result<&'s mut Space> {
+        match lock {
+            Some(space) => Ok(space),
+            none => {
+                let space = none.insert(Space::new(module)?);
+                self.fill_cells(module, space);
+                Ok(space)
+            }
+        }
+    }
+
+    /// Makes everything lead to code that is in its place.
+    fn reach(&self, module: &Module, guarded: bool, ready: Vec<Ready>) -> Vec<Location> {
+        let mut locations = Vec::with_capacity(ready.len());
+        for Ready { own_func, entry, native, location } in ready {
             if entry == Entry::Function {
+                self.fresh.fetch_add(location.len as u64, Ordering::Relaxed);
                 self.cells[own_func as usize].store(native.code.cast_mut(), Ordering::Release);
             }
             module.code(guarded).publish_native(own_func, entry, native);
+            locations.push(location);
         }
-        Ok(locations)
+        locations
     }
 
     /// Lets calls of the interpreter go to a function's code, if there is some already (from a file).
@@ -125,8 +151,7 @@ impl NativeCode {
         if at == 0 {
             return Ok(false);
         }
-        let native = space.entry(module, own_func, Entry::Function, at as usize)?;
-        space.write()?;
+        let native = space.enter(module, own_func, at as usize)?;
         drop(lock);
         module.code(guarded).publish_native(own_func, Entry::Function, native);
         Ok(true)
@@ -209,12 +234,28 @@ impl Drop for NativeCode {
     }
 }
 
-/// Address space for a module's code: a multiple of its WebAssembly, and something per function.
+/// Address space for a module's code: many times what is made of its WebAssembly (3 to 6 bytes of each on average), since
+/// address space costs nothing until it is used.
 fn size_for(module: &ModuleInner) -> usize {
     let wasm: usize = module.raw.bodies.iter().map(|b| b.range().len()).sum();
-    let wanted = wasm.saturating_mul(32).saturating_add(module.raw.bodies.len() * 256).saturating_add(1 << 20);
+    let wanted = wasm.saturating_mul(64).saturating_add(module.raw.bodies.len() * 1024).saturating_add(64 << 20);
     wanted.next_multiple_of(1 << 16).min(MAX_SIZE)
 }
+
+/// Reserves so much, or less where the system grants less: what does not fit stays in the interpreter.
+fn reserve(wanted: usize, at_least: usize) -> Result<CodeMemory> {
+    let mut len = wanted;
+    loop {
+        match CodeMemory::reserve(len) {
+            Ok(memory) => return Ok(memory),
+            Err(e) if len / 2 < at_least => return Err(unavailable(e)),
+            Err(_) => len /= 2,
+        }
+    }
+}
+
+/// The least that is worth reserving.
+const MIN_SIZE: usize = 1 << 20;
 
 fn unavailable(why: impl std::fmt::Display) -> Error {
     Error::limit(format!("no memory for compiled code: {why}"))
@@ -226,7 +267,7 @@ impl Space {
         if !NATIVE_AVAILABLE || !catch_native_faults() {
             return Err(unavailable("not on this system"));
         }
-        let memory = CodeMemory::reserve(size_for(&module.inner)).map_err(unavailable)?;
+        let memory = reserve(size_for(&module.inner), MIN_SIZE)?;
         let mut arrangement = Arrangement::new(module.inner.raw.bodies.len(), memory.len());
         arrangement.exits(&module.inner)?;
         let map = CodeMap::register(memory.base() as usize, memory.len(), Arc::downgrade(&module.inner), None);
@@ -248,15 +289,50 @@ impl Space {
         if taken > size {
             return Err(unavailable("the file has too much of it"));
         }
-        let mut memory = CodeMemory::reserve(size).map_err(unavailable)?;
-        image.place(&mut memory).map_err(unavailable)?;
-        let arrangement = image.arrangement(taken, size);
+        let mut memory = reserve(size, taken + MIN_SIZE)?;
+        image.place(&mut memory, taken).map_err(unavailable)?;
+        let arrangement = image.arrangement(taken, memory.len());
         let map = CodeMap::register(memory.base() as usize, memory.len(), module, Some(image.clone()));
         Ok(Space { memory, map, arrangement })
     }
 
     fn address(&self, at: u32) -> *const u8 {
         self.memory.base().wrapping_add(at as usize)
+    }
+
+    /// Places and links functions and makes what enters them; all or nothing. After an error they are all in the batch again.
+    fn add(&mut self, module: &Module, batch: &mut Vec<Compiled>) -> Result<Vec<Ready>> {
+        let outcome = self.add_each(module, batch).and_then(|ready| self.write().map(|()| ready));
+        match outcome {
+            Ok(_) => batch.clear(),
+            Err(_) => {
+                let linked = self.arrangement.undo();
+                batch.splice(..linked.len(), linked);
+            }
+        }
+        outcome
+    }
+
+    fn add_each(&mut self, module: &Module, batch: &mut [Compiled]) -> Result<Vec<Ready>> {
+        let places = batch.iter().map(|c| self.arrangement.place_func(c)).collect::<Result<Vec<_>>>()?;
+        let mut ready = Vec::with_capacity(batch.len());
+        for (c, at) in batch.iter_mut().zip(places) {
+            let native = self.entry(module, c.own_func, c.entry, at)?;
+            let location = Location { address: self.memory.base() as usize + at, len: c.code.bytes.len() };
+            self.arrangement.link(&module.inner, c, at)?;
+            ready.push(Ready { own_func: c.own_func, entry: c.entry, native, location });
+        }
+        Ok(ready)
+    }
+
+    /// What enters a function whose code is there already.
+    fn enter(&mut self, module: &Module, own_func: u32, at: usize) -> Result<Box<NativeEntry>> {
+        let outcome = self.entry(module, own_func, Entry::Function, at);
+        let outcome = outcome.and_then(|native| self.write().map(|()| native));
+        if outcome.is_err() {
+            self.arrangement.undo();
+        }
+        outcome
     }
 
     /// What the interpreter needs to enter a function's code.
@@ -273,16 +349,33 @@ impl Space {
         Ok(Box::new(NativeEntry::new(own_func, &module.func_type(id), code, adapter, tail)))
     }
 
-    /// Writes what has been placed, and enters it in the map.
+    /// Writes what has been placed, and enters it in the map. Nothing leads there yet.
     fn write(&mut self) -> Result<()> {
         let pieces: Vec<(usize, &[u8])> = self.arrangement.bytes.iter().map(|(at, b)| (*at, &b[..])).collect();
-        let outcome = self.memory.write(&pieces);
-        self.arrangement.bytes.clear();
+        self.memory.write(&pieces).map_err(|e| Error::limit(format!("cannot write compiled code: {e}")))?;
         let base = self.memory.base() as usize;
         for (at, placed) in self.arrangement.pieces.drain(..) {
             self.map.insert(base + at, placed);
         }
-        outcome.map_err(|e| Error::limit(format!("cannot write compiled code: {e}")))
+        if cfg!(debug_assertions) {
+            self.check();
+        }
+        self.arrangement.done();
+        Ok(())
+    }
+
+    /// That what was just placed is there, and that all its relative calls lead to the beginning of code that is there.
+    fn check(&self) {
+        let base = self.memory.base() as usize;
+        for (at, bytes) in &self.arrangement.bytes {
+            assert!(self.memory.read(*at, bytes.len()) == *bytes, "code at {at:#x} is not what was placed there");
+            let placed = self.map.at(base + at);
+            for field in placed.iter().flat_map(|p| p.calls_by_offset()) {
+                let word: [u8; 4] = bytes[field..field + 4].try_into().unwrap_or_default();
+                let target = (base + at + field + 4).wrapping_add_signed(i32::from_le_bytes(word) as isize);
+                assert!(self.map.at(target).is_some(), "a call at {:#x} leads to where no code is", at + field);
+            }
+        }
     }
 }
 
@@ -290,5 +383,58 @@ impl Placed {
     /// The code it was made of, given its bytes.
     pub(crate) fn code(&self, bytes: Vec<u8>) -> Code {
         Code { bytes, ..self.tables() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sys::fault;
+    use crate::{Config, Engine, Instance, Module, Store, Tier};
+
+    /// Functions that call each other forwards and backwards, directly, by table and to the host's types, with traps.
+    fn text() -> String {
+        let mut text =
+            String::from("(module (table funcref (elem $f0 $f3 $f7)) (type $t (func (param i32) (result i32)))\n");
+        for i in 0..12 {
+            let (other, back) = ((i + 5) % 12, (i + 11) % 12);
+            text += &format!(
+                "(func $f{i} (export \"f{i}\") (param i32) (result i32)
+                   (if (i32.eqz (local.get 0)) (then (return (i32.const {i}))))
+                   (call $f{other} (i32.sub (local.get 0) (i32.const 1)))
+                   (call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.rem_u (local.get 0) (i32.const 3)))
+                   (call $f{back} (i32.const 0)) (call $g (i32.const 1) (i64.const {i})) i32.add i32.add i32.add)\n"
+            );
+        }
+        text + "(func $g (param i32 i64) (result i32) (i32.wrap_i64 (local.get 1))))"
+    }
+
+    fn run(tier: Tier, at: Option<u32>) -> (Vec<i32>, u32) {
+        let mut config = Config::new();
+        config.tier(tier).tier_threshold(1).compile_threads(0).max_stack(1 << 20);
+        let engine = Engine::new(&config).expect("the settings can be met");
+        let module = Module::new(&engine, text()).expect("valid");
+        let mut store = Store::new(&engine, ());
+        fault::inject(at);
+        let instance = Instance::new(&mut store, &module, &[]).expect("nothing is imported");
+        let mut results = Vec::new();
+        for round in 0..3 {
+            for i in 0..12 {
+                let f = instance.get_typed_func::<i32, i32>(&mut store, &format!("f{i}")).expect("exported");
+                results.push(f.call(&mut store, round).expect("it returns"));
+            }
+        }
+        (results, fault::inject(None))
+    }
+
+    #[test]
+    fn whatever_step_of_publishing_fails_the_rest_holds() {
+        let (expected, _) = run(Tier::Interp, None);
+        // What publishes is this thread.
+        let (results, steps) = run(Tier::Jit, None);
+        assert_eq!(results, expected);
+        assert!(steps > 20, "{steps} steps");
+        for at in 0..steps {
+            assert_eq!(run(Tier::Jit, Some(at)).0, expected, "step {at} of {steps} fails");
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct VmContext {
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
     /// Where the next objects of each size class go; null if the module has no types of objects.
     pub(crate) bumps: *mut u8,
+    /// `sys::raise`.
+    pub(crate) raise: *const (),
 }
 
 /// What a function reference points to.
@@ -281,6 +283,7 @@ const _: () = {
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
     assert!(offset_of!(VmContext, object_types) == layout::context::OBJECT_TYPES);
     assert!(offset_of!(VmContext, bumps) == layout::context::BUMPS);
+    assert!(offset_of!(VmContext, raise) == layout::context::RAISE);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

@@ -13,7 +13,7 @@ pub(crate) mod safepoint;
 mod transition;
 
 pub(crate) use altstack::ensure as ensure_signal_stack;
-pub(crate) use code::CodeMemory;
+pub(crate) use code::{CodeMemory, TRAP, fault};
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::{FileView, Mapping, expect_to_fill, page_size};
@@ -24,5 +24,5 @@ pub(crate) use registers::with_kept_registers;
 pub(crate) use transition::keeps_wide_registers;
 pub(crate) use transition::{
     AVAILABLE as NATIVE_AVAILABLE, Decision, TRAP_FUEL, TRAP_REGISTERS, call_by_cell, cross_return, cross_tail,
-    enter as enter_native_code, segment_available, set_segment,
+    enter as enter_native_code, raise, segment_available, set_segment,
 };

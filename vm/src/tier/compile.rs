@@ -59,30 +59,31 @@ fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
     module.func_name(own_func + module.raw.imported_funcs()).as_ref() == Some(name)
 }
 
-/// Publishes a batch of compiled functions; false when there is no memory for them.
+/// Publishes a batch of compiled functions; false when there was no room for one of them.
 pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> bool {
     if drafts.is_empty() {
         return true;
     }
     let log = module.inner.engine.log();
-    let mut entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
+    let entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
     let batch = drafts.into_iter().map(|d| d.compiled).collect();
-    match module.code(guarded).native.publish(module, guarded, batch) {
-        Ok(locations) => {
-            for (e, at) in entered.iter_mut().zip(locations) {
-                e.at(at);
+    let outcomes = module.code(guarded).native.publish(module, guarded, batch);
+    let mut published = Vec::with_capacity(entered.len());
+    let mut all = true;
+    for (mut e, outcome) in entered.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(location) => {
+                e.at(location);
+                published.push(e);
             }
-            log.published(module, guarded, entered);
-            true
-        }
-        Err(e) => {
-            let why = Refusal::NoMemory(e.to_string());
-            for e in entered {
-                log.refused(&module.inner, e.own_func, e.entry, why.clone(), e.began);
+            Err(why) => {
+                all = false;
+                log.refused(&module.inner, e.own_func, e.entry, Refusal::NoMemory(why.to_string()), e.began);
             }
-            false
         }
     }
+    log.published(module, guarded, published);
+    all
 }
 
 /// A stage of a function's compilation as text.

@@ -84,10 +84,7 @@ macro_rules! cell {
             }
             #[inline(always)]
             fn compare_exchange(&self, expected: u64, new: u64) -> u64 {
-                // The operand is compared in full width: what does not fit the cell cannot be equal.
-                if expected > u64::from(<$int>::MAX) {
-                    return u64::from(<$atomic>::load(self, SeqCst));
-                }
+                // `expected` is wrapped to the cell's width, as all operands are.
                 match <$atomic>::compare_exchange(self, expected as $int, new as $int, SeqCst, SeqCst) {
                     Ok(v) | Err(v) => u64::from(v),
                 }
