@@ -317,15 +317,15 @@ impl Builder<'_> {
 
     /// The same, if there is one.
     pub(super) fn checked_frame_index(&self, depth: u32) -> Option<usize> {
-        let mut index = (self.control.len() - 1).checked_sub(depth as usize)?;
-        // Frames without labels do not count.
-        for &hidden in self.hidden.iter().rev() {
-            if hidden < index {
-                break;
-            }
-            index = index.checked_sub(1)?;
+        let index = (self.control.len() - 1).checked_sub(depth as usize)?;
+        // Frames without labels, above it, do not count: as many as there are not below where that many less leads to.
+        let above = |n: usize| self.hidden[self.hidden.len() - 1 - n] + n >= index;
+        let (mut few, mut many) = (0, self.hidden.len());
+        while few < many {
+            let n = few.midpoint(many);
+            if above(n) { few = n + 1 } else { many = n }
         }
-        Some(index)
+        index.checked_sub(few)
     }
 
     /// Number of operands that a branch to a frame takes along.
