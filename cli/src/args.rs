@@ -2,7 +2,7 @@
 //!
 //! Out: a [`Command`] that makes sense by itself. Help, version and bad usage are dealt with here and do not return.
 
-use crate::{net, quantity, suggest};
+use crate::{net, quantity, settings, suggest};
 use clap::builder::ValueHint;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -109,7 +109,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) argv0: Option<String>,
 
-    /// Stop the guest after this time, such as 500ms or 2s
+    /// Stop after this time, such as 500ms or 2s, counted from the start and whatever is going on then
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     pub(crate) timeout: Option<Duration>,
 
@@ -117,7 +117,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) fuel: Option<u64>,
 
-    /// Bytes that each linear memory, and the heap of structs and arrays, may grow to, such as 64M
+    /// Bytes that memories, tables and the heap of structs and arrays may grow to, each and all together, such as 64M; a module's compiled
+    /// code may take as much again
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(crate) max_memory: Option<u64>,
 
@@ -131,6 +132,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) execution: Execution,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     #[command(flatten)]
     pub(crate) cache: CacheChoice,
@@ -209,6 +213,10 @@ pub(crate) struct AotArgs {
     #[arg(long)]
     pub(crate) fuel: bool,
 
+    /// Let the code be what `vm run --deterministic` wants
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+
     /// Let the code be interruptible, for `vm run --timeout`
     #[arg(long)]
     pub(crate) interruptible: bool,
@@ -220,6 +228,14 @@ pub(crate) struct AotArgs {
     /// How many threads compile. As many as there are processors if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) threads: Option<u64>,
+
+    /// Stop after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Bytes of memory for it, as far as the system limits that
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, hide = true, requires = "noted")]
+    pub(crate) max_memory: Option<u64>,
 
     /// Compile what runs have noted, and give way to everybody else
     #[arg(long, hide = true, conflicts_with = "output")]
@@ -235,6 +251,9 @@ pub(crate) struct AotArgs {
 
     #[command(flatten)]
     pub(crate) cache: CacheChoice,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// The module (.wasm or .wat)
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -290,15 +309,37 @@ pub(crate) struct Execution {
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) memory: Memory,
 
+    /// Compute the same bits in every tier and on every processor: each NaN that arithmetic makes is the canonical one
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+
     /// Collect garbage at every allocation, or at one in so many, to test programs and the collector
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) gc_stress: Option<u32>,
+}
+
+/// What of the compiler is used, to find out what is at fault.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Compiler {
+    /// Compile only these functions, and keep no code: an index, a range such as 120..140, or a name; with `!` before it all others
+    #[arg(long, value_name = "FUNCTIONS", value_parser = settings::filter, help_heading = "Finding faults of the compiler")]
+    pub(crate) jit_filter: Option<vm::CompileFilter>,
+
+    /// Switch passes of the compiler off and on, such as -inline,-unroll or none,fold; random:N takes those that N chooses; `help` lists
+    /// them
+    #[arg(long, value_name = "PASSES", value_parser = settings::passes, help_heading = "Finding faults of the compiler")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) jit_passes: Option<String>,
 }
 
 /// Arguments of `vm validate`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm validate app.wasm lib.wat")]
 pub(crate) struct ValidateArgs {
+    /// Stop after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
     /// The modules (.wasm or .wat)
     #[arg(value_name = "FILES", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
@@ -310,6 +351,9 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct WastArgs {
     #[command(flatten)]
     pub(crate) execution: Execution,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Count fuel, of which there is enough
     #[arg(long)]
@@ -334,9 +378,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N|NAME")]
     pub(crate) func: Option<String>,
 
-    /// Which code of it
-    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func")]
+    /// Which code of it: `bytecode` of the interpreter; of the compiler `ir`, `after:PASS`, `scheduled`, `lowered`, `allocated`, `asm`
+    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func", value_parser = stage)]
     pub(crate) stage: Stage,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Show the code that counts fuel, as with `vm run --fuel`
     #[arg(long)]
@@ -417,18 +464,12 @@ pub(crate) enum Profile {
 }
 
 /// `--stage`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
-    /// What the interpreter runs, beside its WebAssembly
+    /// What the interpreter runs, beside its WebAssembly.
     Bytecode,
-    /// The compiler's intermediate code as it begins
-    Ir,
-    /// The same after all passes
-    Opt,
-    /// Machine instructions before registers are allocated
-    Lowered,
-    /// Machine code
-    Asm,
+    /// What the compiler makes.
+    Of(vm::Stage),
 }
 
 /// `--dir HOST[::GUEST][:ro]`
@@ -451,6 +492,22 @@ pub(crate) struct EnvVar {
 pub(crate) struct Preload {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    Ok(Stage::Of(match text {
+        "bytecode" => return Ok(Stage::Bytecode),
+        "ir" => vm::Stage::Ir,
+        "scheduled" => vm::Stage::Scheduled,
+        "lowered" => vm::Stage::Lowered,
+        "allocated" => vm::Stage::Allocated,
+        "asm" => vm::Stage::Asm,
+        _ => {
+            let bad = || "expected bytecode, ir, after:PASS, scheduled, lowered, allocated or asm".to_string();
+            let pass = text.strip_prefix("after:").ok_or_else(bad)?;
+            vm::Stage::After(vm::Pass::find(pass).map_err(|e| e.to_string())?)
+        }
+    }))
 }
 
 fn dir(text: &str) -> Result<Dir, String> {

@@ -7,19 +7,20 @@
 use super::order::Order;
 use crate::ir::{Block, FloatCc, Func, Inst, Op, Type, Value};
 use crate::passes::simplify;
-
-/// Greatest number of selections in place of one branch.
-const MAX_SELECTIONS: usize = 2;
+use crate::tunables::Tunables;
 
 /// Runs the pass.
-pub(super) fn run(f: &mut Func) {
+pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let order = Order::new(f);
+    let mut joins = Vec::new();
     for &b in order.rpo.iter().rev() {
         // What has been converted may be the arm of another branch only after blocks are joined again.
-        if let Some(diamond) = find(f, b) {
+        if let Some(diamond) = find(f, b, limits.if_convert_selections) {
             convert(f, b, &diamond);
+            joins.push(diamond.join);
         }
     }
+    super::rewrite::forget_gone(f, joins);
 }
 
 struct Diamond {
@@ -40,7 +41,7 @@ fn args_of(f: &Func, b: Block) -> &[Value] {
     f.terminator(b).map_or(&[], |t| f.args(t))
 }
 
-fn find(f: &Func, b: Block) -> Option<Diamond> {
+fn find(f: &Func, b: Block, most: u32) -> Option<Diamond> {
     let branch = f.terminator(b)?;
     let i = f.inst(branch);
     if i.op != Op::BrIf {
@@ -60,7 +61,7 @@ fn find(f: &Func, b: Block) -> Option<Diamond> {
             }
         }
     }
-    (selections <= MAX_SELECTIONS).then_some(Diamond { branch, arms, join })
+    (selections <= most).then_some(Diamond { branch, arms, join })
 }
 
 /// Float equality needs two flags.
@@ -74,10 +75,10 @@ fn cost(f: &Func, v: Value) -> u32 {
     let i = f.inst(v);
     let made = |a: &Value| {
         let op = f.inst(*a).op;
-        op.is_pure() && !matches!(op, Op::Iconst | Op::Wrap | Op::ExtU)
+        op.is_pure() && !matches!(op, Op::Iconst | Op::TypeId | Op::Wrap | Op::ExtU)
     };
     match i.op {
-        Op::Iconst => 0,
+        Op::Iconst | Op::TypeId => 0,
         op if !op.is_pure() => 0,
         Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::ShrS | Op::ShrU | Op::Wrap | Op::ExtU => {
             if f.args(v).iter().any(made) { 9 } else { 1 }
@@ -98,7 +99,6 @@ fn convert(f: &mut Func, b: Block, d: &Diamond) {
     f.insts[d.branch.index()] = Inst { idx: d.join.0, args, pos: i.pos, ..Inst::new(Op::Jump, Type::Void) };
     for arm in d.arms {
         f.blocks[arm.index()] = Default::default();
-        f.blocks[d.join.index()].preds.retain(|&p| p != arm);
     }
     f.blocks[d.join.index()].preds.push(b);
 }

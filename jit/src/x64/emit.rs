@@ -8,9 +8,10 @@ use super::dispatch::Dispatch;
 use super::encode::{Asm, Base, Enc, Rm, Segment};
 use super::inst::{CALLEE_SAVED, MInst, MOp, Mem, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
-use super::shrink::{Branch, shrink};
+use super::shrink::{Branch, ROUNDS, shrink};
 use crate::abi::{self, MAX_UNCHECKED_FRAME, RAISE_LEN, TrapCode};
 use crate::ir::Type;
+use crate::passes::Pass;
 use crate::regalloc::{Alloc, Class, Move, Output};
 use crate::{Code, Place, Reloc, RelocTarget, TrapSite};
 use dynasmrt::{DynasmApi, dynasm};
@@ -65,9 +66,6 @@ pub(super) struct Emitter<'a> {
     pub(super) at: usize,
     pub(super) block: usize,
 }
-
-/// Bytes of a frame that is cleared without a loop.
-const MAX_UNROLLED_CLEAR: i32 = 128;
 
 /// Emits a function.
 pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
@@ -245,7 +243,7 @@ impl Emitter<'_> {
     /// written over them.
     fn clear_frame(&mut self) {
         let (n, disp) = (self.locals as i32, |at: i32| based(gpr::RSP, at));
-        if n > MAX_UNROLLED_CLEAR {
+        if n > self.l.tunables.clear_unrolled as i32 {
             let again = self.label();
             dynasm!(self.asm.code ; .arch x64 ; mov eax, n);
             self.bind(again);
@@ -412,6 +410,10 @@ impl Emitter<'_> {
                 }
             }
             MOp::MovImm => self.mov_imm(self.r(0), i.imm),
+            MOp::MovType => {
+                self.push_pop(0xb8, self.r(0));
+                self.type_id(i.imm);
+            }
             MOp::MovRm => {
                 let rm = self.rm(i, 1);
                 self.may_fault(i);
@@ -446,6 +448,12 @@ impl Emitter<'_> {
                 let rm = self.rm(i, 0);
                 self.may_fault(i);
                 self.alu_imm(i.size, 7, rm, i.imm as i32);
+            }
+            MOp::CmpType => {
+                let rm = self.rm(i, 0);
+                self.may_fault(i);
+                self.asm.legacy(Enc::new(0, 0, 0x81).w(wide), 7, rm, false, 4);
+                self.type_id(i.imm);
             }
             MOp::Test if self.flags_are_set(i) => {}
             MOp::Test => self.asm.legacy(Enc::new(0, 0, 0x85).w(wide), self.r(1), Rm::Reg(self.r(0)), false, 0),
@@ -890,6 +898,13 @@ impl Emitter<'_> {
         self.group5(4, Rm::Reg(u));
     }
 
+    /// A type's id as an immediate of 32 bits.
+    fn type_id(&mut self, id: i64) {
+        let target = RelocTarget::TypeId(wasm::TypeId(id as u32));
+        self.code.relocs.push(Reloc { at: self.asm.at(), target });
+        self.asm.imm32(id as i32);
+    }
+
     fn reloc(&mut self, target: RelocTarget) {
         self.code.relocs.push(Reloc { at: self.asm.at(), target });
         self.asm.imm32(0);
@@ -1249,7 +1264,8 @@ impl Emitter<'_> {
     fn finish(mut self) -> Code {
         let code = std::mem::take(&mut self.asm.code.ops);
         let mut labels = std::mem::take(&mut self.labels);
-        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels);
+        let rounds = if self.l.passes.has(Pass::Shrink) { ROUNDS } else { 0 };
+        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels, rounds);
         let mut c = self.code;
         c.code_len = bytes.len() as u32;
         c.prologue.iter_mut().for_each(|p| p.0 = mapping.map(p.0));

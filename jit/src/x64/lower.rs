@@ -9,8 +9,10 @@ use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Effect, FloatCc, Func, IntCc, MemKind, Op, Type, Value};
+use crate::passes::{Pass, Switches};
 use crate::regalloc::{self, Class, Constraint, Kind, NO_REMAT, Operand, PReg, VReg};
 use crate::schedule::Schedule;
+use crate::tunables::Tunables;
 use crate::{CpuFeatures, ModuleEnv, Place, RelocTarget, Settings};
 use smallvec::SmallVec;
 
@@ -61,6 +63,9 @@ pub(crate) struct Lowered {
     pub(crate) has_helpers: bool,
     /// Whether the frame is zeros at first: the collector takes what lies there for references.
     pub(crate) clears_frame: bool,
+    /// What emission may do.
+    pub(crate) passes: Switches,
+    pub(crate) tunables: Tunables,
 }
 
 /// Lowers a function.
@@ -110,6 +115,8 @@ pub(super) struct Lower<'a> {
     pub(super) s: &'a Schedule,
     pub(super) env: &'a ModuleEnv<'a>,
     pub(super) cpu: CpuFeatures,
+    pub(super) passes: Switches,
+    tunables: Tunables,
     /// Whether the base of memory 0 is also in the GS segment.
     pub(super) segment: bool,
     /// Register of each value that something has asked for.
@@ -158,6 +165,8 @@ impl<'a> Lower<'a> {
             s,
             env,
             cpu: settings.cpu,
+            passes: settings.passes,
+            tunables: settings.tunables,
             segment: settings.segment,
             vreg_of: vec![NONE; f.insts.len()],
             classes: Vec::with_capacity(f.insts.len()),
@@ -262,6 +271,11 @@ impl<'a> Lower<'a> {
             Op::Iconst => {
                 let d = self.temp(i.ty);
                 self.load_const(d, i.ty, i.imm);
+                d
+            }
+            Op::TypeId => {
+                let d = self.temp(i.ty);
+                self.emit(MInst::new(MOp::MovType).imm(i64::from(i.idx)), &[def(d)]);
                 d
             }
             Op::Fconst => self.float_const(i.ty, i.imm),
@@ -369,7 +383,8 @@ impl<'a> Lower<'a> {
     pub(super) fn can_fold(&self, v: Value) -> bool {
         let i = self.f.inst(v);
         let pure = i.op == Op::CLoad;
-        (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
+        self.passes.has(Pass::Operands)
+            && (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
             && self.s.uses[v.index()] == 1
             && self.s.block_of[v.index()] == self.block.0
             && !self.is_wanted(v)
@@ -407,7 +422,7 @@ impl<'a> Lower<'a> {
         let i = *self.f.inst(v);
         let size = i.ty.bytes() as u8;
         match i.op {
-            Op::Iconst | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase | Op::Param | Op::ExtU => {}
+            Op::Iconst | Op::TypeId | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase | Op::Param | Op::ExtU => {}
             Op::Arg => self.arguments.push(v),
             Op::Proj => self.projections.push((i.idx, v)),
             Op::Add => self.add(v),
@@ -803,6 +818,13 @@ impl<'a> Lower<'a> {
         let i = *self.f.inst(v);
         let mut code = IntCc::from_code(i.aux);
         let (mut a, mut b) = (i.args[0], i.args[1]);
+        let right = *self.f.inst(b);
+        if right.op == Op::TypeId {
+            let a = self.rm(a);
+            let inst = MInst::new(MOp::CmpType).size(right.ty.bytes() as u8).imm(i64::from(right.idx));
+            self.emit_rm(inst, &[], a);
+            return int_condition(code);
+        }
         if self.f.as_iconst(a).is_some() || (self.can_fold(a) && !self.can_fold(b) && self.f.as_iconst(b).is_none()) {
             // A load is folded on the right.
             if self.f.as_iconst(b).is_none() {
@@ -984,6 +1006,8 @@ impl<'a> Lower<'a> {
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
             clears_frame: self.has_calls && self.env.facts.has_objects(),
+            passes: self.passes,
+            tunables: self.tunables,
             ..Lowered::default()
         };
         let mut number = vec![NONE; self.f.blocks.len()];

@@ -33,18 +33,23 @@ impl Mapping {
         if self.next > 0 && self.cuts[self.next - 1].0 > at {
             self.next = self.cuts.partition_point(|c| c.0 <= at);
         }
-        while self.next < self.cuts.len() && self.cuts[self.next].0 <= at {
-            self.next += 1;
+        let near = self.cuts[self.next..].iter().take(8).take_while(|c| c.0 <= at).count();
+        self.next += near;
+        if near == 8 {
+            self.next += self.cuts[self.next..].partition_point(|c| c.0 <= at);
         }
         at - if self.next == 0 { 0 } else { self.cuts[self.next - 1].1 }
     }
 }
 
-/// Shortens branches (sorted by `at`); `labels` become new offsets.
-pub(crate) fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32]) -> (Vec<u8>, Mapping) {
+/// How often the distances of branches that are still long are looked at again.
+pub(crate) const ROUNDS: usize = 3;
+
+/// Shortens branches (sorted by `at`) in up to so many rounds; `labels` become new offsets.
+pub(crate) fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32], rounds: usize) -> (Vec<u8>, Mapping) {
     let mut short = vec![false; branches.len()];
     let mut mapping = Mapping { cuts: Vec::new(), next: 0 };
-    for _ in 0..3 {
+    for _ in 0..rounds {
         let mut changed = false;
         for (i, b) in branches.iter().enumerate() {
             if !short[i] {

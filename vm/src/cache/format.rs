@@ -18,9 +18,7 @@ use super::key::{Digest, Target, build, digest};
 use crate::native::arrange::Adapter;
 use crate::runtime::image::Run;
 use crate::sys::{MappedFile, TRAP};
-use jit::CpuFeatures;
 use jit::frontend::ModuleFacts;
-use jit::passes::Switches;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -30,7 +28,7 @@ use wasm::SubType;
 /// How files begin.
 pub(crate) const MAGIC: [u8; 8] = *b"\x7fvmcode\n";
 /// Changes with the layout of files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bytes before the sections.
 const HEADER: usize = 1024;
 const DIGEST: Range<usize> = 64..96;
@@ -64,10 +62,7 @@ const SECTIONS: usize = 7;
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) key: Digest,
-    base: u128,
-    cpu: CpuFeatures,
-    segment: bool,
-    passes: Switches,
+    target: Target,
     /// Whether the code is for instances whose memory 0 is guarded.
     pub(crate) guarded: bool,
     /// Functions that have code, and how many there are.
@@ -81,7 +76,7 @@ pub(crate) struct Head {
 impl Head {
     /// What the code is for.
     pub(crate) fn target(&self) -> Target {
-        Target { base: self.base, cpu: self.cpu, segment: self.segment, passes: self.passes }
+        self.target
     }
 
     pub(crate) fn range(&self, s: Section) -> Range<usize> {
@@ -90,7 +85,7 @@ impl Head {
     }
 }
 
-/// A recursion group of types: the id of its first member, and the members.
+/// A recursion group of types: the module's index of its first member, and the members.
 pub(crate) type Group = (u32, Vec<SubType>);
 
 /// Everything that starting needs and that is not an array to be mapped.
@@ -182,10 +177,7 @@ pub(crate) fn write(
     w.put(&[TRAP; PAGE as usize][..gap as usize])?;
     let head = Head {
         key: c.key,
-        base: c.target.base,
-        cpu: c.target.cpu,
-        segment: c.target.segment,
-        passes: c.target.passes,
+        target: c.target,
         guarded: c.guarded,
         compiled: c.compiled,
         functions: c.funcs.len() as u32,

@@ -9,6 +9,7 @@ use super::compile::{draft, publish};
 use crate::cache::save_in_background;
 use crate::config::Config;
 use crate::module::{Module, ModuleInner};
+use crate::sys::on_stack;
 use jit::Entry;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
@@ -21,6 +22,9 @@ const STALE: Duration = Duration::from_millis(30);
 const FIXED_COST: u64 = 200;
 /// How much more a loop is worth than a function with as many samples: somebody is in it.
 const LOOP_WORTH: u64 = 4;
+
+/// Bytes of a body at most whose compilation somebody may be kept waiting for.
+const AT_ONCE: u32 = 32 << 10;
 
 /// Stack of a compiling thread: passes may recurse as deeply as a function nests.
 pub(crate) const STACK: usize = 64 << 20;
@@ -241,11 +245,25 @@ impl Pending {
     }
 }
 
-/// Compiles on a thread of its own, whose stack is large enough, while the present one waits.
+/// Compiles a function before this returns, unless that has been tried, or it is so long that it would be missed.
+#[cold]
+#[inline(never)]
+pub(crate) fn compile_now(module: &Module, guarded: bool, own_func: u32) {
+    let job = Job::new(module, guarded, own_func, Entry::Function);
+    let state = &module.code(guarded).heat()[own_func as usize].state;
+    let (cold, queued) = (State::Cold as u8, State::Queued as u8);
+    if job.size <= AT_ONCE && state.compare_exchange(cold, queued, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        run_and_wait(job);
+    }
+}
+
+/// Compiles on a thread of its own, whose stack is large enough, while the present one waits; if there is none, on such a stack.
 fn run_and_wait(job: Job) {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("compile".into()).stack_size(STACK);
-        // Without a thread the function stays in the interpreter.
-        let _ = builder.spawn_scoped(scope, || job.run());
+        if builder.spawn_scoped(scope, || job.run()).is_err() {
+            // Without a stack the function stays in the interpreter.
+            let _ = on_stack(STACK, || job.run());
+        }
     });
 }
