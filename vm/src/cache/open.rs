@@ -128,6 +128,9 @@ pub(crate) fn open(engine: &Engine, path: &Path, trusted: bool) -> Result<Module
     finder.by_bytes(dir.as_ref(), bytes, unchanged.then_some(identity))
 }
 
+/// How much of a file is looked at before the rest of it is read.
+const HEAD: u64 = 4096;
+
 /// Reads a file that says how long it is, which need not be so (a pipe, a device), unless it is longer than may be.
 fn read(file: &mut File, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
     let too_large = || {
@@ -141,7 +144,12 @@ fn read(file: &mut File, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(len + 1).unwrap_or(usize::MAX)).map_err(no_memory)?;
     expect_to_fill(bytes.spare_capacity_mut());
-    file.take(most + 1).read_to_end(&mut bytes)?;
+    file.take(HEAD).read_to_end(&mut bytes)?;
+    if !bytes.starts_with(b"\0asm") && bytes.contains(&0) {
+        // Neither the binary format nor text: there may be no end to it.
+        return Ok(bytes);
+    }
+    file.take(most.saturating_sub(HEAD) + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
 }
 
