@@ -20,7 +20,7 @@ pub(crate) use code::{CodeMemory, TRAP, fault};
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::{FileView, Mapping, expect_to_fill, page_size};
-pub(crate) use memfd::sealed_file;
+pub(crate) use memfd::{sealed_copy, sealed_file};
 pub(crate) use pagemap::written;
 pub(crate) use registers::with_kept_registers;
 pub(crate) use stack::on_stack;
