@@ -12,12 +12,15 @@ use crate::tunables::Tunables;
 /// Runs the pass.
 pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let order = Order::new(f);
+    let mut joins = Vec::new();
     for &b in order.rpo.iter().rev() {
         // What has been converted may be the arm of another branch only after blocks are joined again.
         if let Some(diamond) = find(f, b, limits.if_convert_selections) {
             convert(f, b, &diamond);
+            joins.push(diamond.join);
         }
     }
+    super::rewrite::forget_gone(f, joins);
 }
 
 struct Diamond {
@@ -96,7 +99,6 @@ fn convert(f: &mut Func, b: Block, d: &Diamond) {
     f.insts[d.branch.index()] = Inst { idx: d.join.0, args, pos: i.pos, ..Inst::new(Op::Jump, Type::Void) };
     for arm in d.arms {
         f.blocks[arm.index()] = Default::default();
-        f.blocks[d.join.index()].preds.retain(|&p| p != arm);
     }
     f.blocks[d.join.index()].preds.push(b);
 }

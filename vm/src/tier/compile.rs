@@ -51,7 +51,9 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
         Ok(Ok(code)) => {
             return Some(Draft { compiled: Compiled { own_func, entry, code }, began, took: began.elapsed() });
         }
-        Ok(Err(CompileError::Unsupported { what, .. })) => Refusal::Unsupported(what),
+        Ok(Err(CompileError::Unsupported { what, .. } | CompileError::TooMuch { what, .. })) => {
+            Refusal::Unsupported(what)
+        }
         Ok(Err(CompileError::Invalid { .. })) => Refusal::Invalid,
         Err(_) => Refusal::Panicked,
     };
