@@ -247,11 +247,11 @@ fn without_threads(args: &[&str]) -> Option<End> {
         command.uid(NOBODY).env("VM_CACHE_DIR", "");
         command.output().ok()
     };
-    let possible = shell("ulimit -u 1 && test -x \"$0\" && ! (true) 2>/dev/null")?;
+    let possible = shell("(ulimit -u 1 || ulimit -p 1) 2>/dev/null && test -x \"$0\"")?;
     if !possible.status.success() {
         return None;
     }
-    shell("ulimit -u 1; exec \"$0\" \"$@\"").map(end)
+    shell("ulimit -u 1 2>/dev/null || ulimit -p 1; exec \"$0\" \"$@\"").map(end)
 }
 
 #[test]
