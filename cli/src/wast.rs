@@ -15,6 +15,8 @@ pub(crate) fn run(args: &WastArgs) -> Result<(), Exit> {
         fuel: args.fuel,
         gc_stress: args.execution.gc_stress.unwrap_or(0),
         timeout: args.timeout,
+        jit_filter: args.compiler.jit_filter.clone(),
+        jit_passes: args.compiler.jit_passes.clone().unwrap_or_default(),
         print: true,
         ..Config::default()
     };

@@ -7,7 +7,6 @@
 use crate::modules;
 use crate::support::Rng;
 use jit::frontend::ModuleFacts;
-use jit::passes::Switches;
 use jit::{Code, CompileError, CpuFeatures, Entry, Landing, ModuleEnv, Place, Settings};
 use wasm::TypeRegistry;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
@@ -60,22 +59,9 @@ fn settings(rng: &mut Rng, module: &wasm::Module) -> Settings {
     let can_guard = module.memories.first().is_some_and(|m| !m.is64 && m.page_size_log2 == 16);
     let (guarded, fuel, interruptible, mut segment) = (can_guard && coin(), coin(), coin(), coin());
     segment &= guarded || coin();
-    let passes = if rng.chance(60) { Switches::default() } else { some(rng) };
-    Settings { cpu, guarded, segment, fuel, interruptible, passes }
-}
-
-fn some(rng: &mut Rng) -> Switches {
-    let mut coin = || rng.chance(50);
-    Switches {
-        fold: coin(),
-        if_convert: coin(),
-        dce: coin(),
-        merge_blocks: coin(),
-        cold: coin(),
-        rotate: coin(),
-        inline: coin(),
-        ..Switches::default()
-    }
+    let (mask_tables, mask_memories) = (coin(), coin());
+    let (passes, tunables) = if rng.chance(60) { Default::default() } else { jit::tunables::random(rng.next()) };
+    Settings { cpu, guarded, segment, fuel, interruptible, mask_tables, mask_memories, passes, tunables }
 }
 
 /// The tables of a piece of code name places in it, in order.

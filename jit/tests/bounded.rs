@@ -13,7 +13,10 @@ fn settings() -> Settings {
         segment: false,
         fuel: false,
         interruptible: true,
+        mask_tables: true,
+        mask_memories: false,
         passes: passes::Switches::default(),
+        tunables: Default::default(),
     }
 }
 

@@ -40,6 +40,10 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Whether garbage is collected at every allocation of so many; 0 when there is a reason to.
     pub gc_stress: u32,
+    /// Which functions are compiled, if not all.
+    pub jit_filter: Option<vm::CompileFilter>,
+    /// Changes to the compiler's passes; see [`vm::Config::change_passes`].
+    pub jit_passes: String,
     /// Whether calls of `spectest.print*` write their arguments to standard output.
     pub print: bool,
 }
@@ -57,6 +61,8 @@ impl Default for Config {
             features: all_features(),
             timeout: None,
             gc_stress: 0,
+            jit_filter: None,
+            jit_passes: String::new(),
             print: false,
         }
     }
@@ -73,7 +79,11 @@ impl Config {
             .fuel(self.fuel)
             .cache(self.cache.clone())
             .gc_stress(self.gc_stress)
-            .features(self.features);
+            .features(self.features)
+            .compile_filter(self.jit_filter.clone());
+        if let Err(e) = config.change_passes(&self.jit_passes) {
+            panic!("{e}");
+        }
         if let Some(n) = self.tier_threshold {
             config.tier_threshold(n);
         }

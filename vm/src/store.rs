@@ -172,6 +172,7 @@ impl StoreOpaque {
                 native_size: 0,
                 emergency_top: 0,
                 fault: Default::default(),
+                nested: 0,
                 budget_left: i64::from(engine.config().interval()) - 1,
                 budget: i64::from(engine.config().interval()) - 1,
                 sampled: engine.config().tier == Tier::Auto && NATIVE_AVAILABLE,

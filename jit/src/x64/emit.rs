@@ -8,9 +8,10 @@ use super::dispatch::Dispatch;
 use super::encode::{Asm, Base, Enc, Rm, Segment};
 use super::inst::{CALLEE_SAVED, MInst, MOp, Mem, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
-use super::shrink::{Branch, shrink};
+use super::shrink::{Branch, ROUNDS, shrink};
 use crate::abi::{self, MAX_UNCHECKED_FRAME, RAISE_LEN, TrapCode};
 use crate::ir::Type;
+use crate::passes::Pass;
 use crate::regalloc::{Alloc, Class, Move, Output};
 use crate::{Code, Place, Reloc, RelocTarget, TrapSite};
 use dynasmrt::{DynasmApi, dynasm};
@@ -65,9 +66,6 @@ pub(super) struct Emitter<'a> {
     pub(super) at: usize,
     pub(super) block: usize,
 }
-
-/// Bytes of a frame that is cleared without a loop.
-const MAX_UNROLLED_CLEAR: i32 = 128;
 
 /// Emits a function.
 pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
@@ -245,7 +243,7 @@ impl Emitter<'_> {
     /// written over them.
     fn clear_frame(&mut self) {
         let (n, disp) = (self.locals as i32, |at: i32| based(gpr::RSP, at));
-        if n > MAX_UNROLLED_CLEAR {
+        if n > self.l.tunables.clear_unrolled as i32 {
             let again = self.label();
             dynasm!(self.asm.code ; .arch x64 ; mov eax, n);
             self.bind(again);
@@ -1249,7 +1247,8 @@ impl Emitter<'_> {
     fn finish(mut self) -> Code {
         let code = std::mem::take(&mut self.asm.code.ops);
         let mut labels = std::mem::take(&mut self.labels);
-        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels);
+        let rounds = if self.l.passes.has(Pass::Shrink) { ROUNDS } else { 0 };
+        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels, rounds);
         let mut c = self.code;
         c.code_len = bytes.len() as u32;
         c.prologue.iter_mut().for_each(|p| p.0 = mapping.map(p.0));

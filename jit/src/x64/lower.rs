@@ -9,8 +9,10 @@ use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Effect, FloatCc, Func, IntCc, MemKind, Op, Type, Value};
+use crate::passes::{Pass, Switches};
 use crate::regalloc::{self, Class, Constraint, Kind, NO_REMAT, Operand, PReg, VReg};
 use crate::schedule::Schedule;
+use crate::tunables::Tunables;
 use crate::{CpuFeatures, ModuleEnv, Place, RelocTarget, Settings};
 use smallvec::SmallVec;
 
@@ -61,6 +63,9 @@ pub(crate) struct Lowered {
     pub(crate) has_helpers: bool,
     /// Whether the frame is zeros at first: the collector takes what lies there for references.
     pub(crate) clears_frame: bool,
+    /// What emission may do.
+    pub(crate) passes: Switches,
+    pub(crate) tunables: Tunables,
 }
 
 /// Lowers a function.
@@ -110,6 +115,8 @@ pub(super) struct Lower<'a> {
     pub(super) s: &'a Schedule,
     pub(super) env: &'a ModuleEnv<'a>,
     pub(super) cpu: CpuFeatures,
+    pub(super) passes: Switches,
+    tunables: Tunables,
     /// Whether the base of memory 0 is also in the GS segment.
     pub(super) segment: bool,
     /// Register of each value that something has asked for.
@@ -158,6 +165,8 @@ impl<'a> Lower<'a> {
             s,
             env,
             cpu: settings.cpu,
+            passes: settings.passes,
+            tunables: settings.tunables,
             segment: settings.segment,
             vreg_of: vec![NONE; f.insts.len()],
             classes: Vec::with_capacity(f.insts.len()),
@@ -369,7 +378,8 @@ impl<'a> Lower<'a> {
     pub(super) fn can_fold(&self, v: Value) -> bool {
         let i = self.f.inst(v);
         let pure = i.op == Op::CLoad;
-        (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
+        self.passes.has(Pass::Operands)
+            && (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
             && self.s.uses[v.index()] == 1
             && self.s.block_of[v.index()] == self.block.0
             && !self.is_wanted(v)
@@ -984,6 +994,8 @@ impl<'a> Lower<'a> {
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
             clears_frame: self.has_calls && self.env.facts.has_objects(),
+            passes: self.passes,
+            tunables: self.tunables,
             ..Lowered::default()
         };
         let mut number = vec![NONE; self.f.blocks.len()];

@@ -240,6 +240,8 @@ pub(crate) struct VmStore {
     /// Stack pointer for the runtime's part of a trap.
     pub(crate) emergency_top: usize,
     pub(crate) fault: NativeFault,
+    /// Runs of the interpreter that compiled code has begun and that are not over.
+    pub(crate) nested: u32,
     /// What is left of the budget while compiled code runs.
     pub(crate) budget_left: i64,
     /// Loop iterations and calls between two looks at interruption and deadline.

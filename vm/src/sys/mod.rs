@@ -17,7 +17,7 @@ pub(crate) use code::{CodeMemory, TRAP, fault};
 pub(crate) use file::MappedFile;
 pub(crate) use guard::{Guarded, Outcome, catch_native_faults, guarded_call, guards_available};
 pub(crate) use map::{FileView, Mapping, expect_to_fill, page_size};
-pub(crate) use memfd::sealed_file;
+pub(crate) use memfd::{sealed_copy, sealed_file};
 pub(crate) use pagemap::written;
 pub(crate) use registers::with_kept_registers;
 #[cfg(target_arch = "x86_64")]
