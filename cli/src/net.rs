@@ -151,6 +151,8 @@ fn raise_descriptor_limit() {
 /// The listeners that the process which started this one left open, as systemd does.
 fn inherited() -> Result<Vec<OwnedFd>, String> {
     const FIRST: usize = 3;
+    // Asked before the variables are taken.
+    let stray = std::env::var_os("LISTEN_PID").is_none_or(|pid| pid.is_empty());
     let mut left = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..left.len() {
@@ -158,7 +160,7 @@ fn inherited() -> Result<Vec<OwnedFd>, String> {
             Ok(listener) => listener.map(OwnedFd::from),
             Err(_) => match left.take_unix_listener(index) {
                 Ok(listener) => listener.map(OwnedFd::from),
-                Err(_) => return Err(not_a_listener(&mut left, index, FIRST + index)),
+                Err(_) => return Err(not_a_listener(&mut left, index, FIRST + index, stray)),
             },
         };
         let listening = |fd: &OwnedFd| rustix::net::sockopt::socket_acceptconn(fd).unwrap_or(true);
@@ -171,7 +173,7 @@ fn inherited() -> Result<Vec<OwnedFd>, String> {
 }
 
 /// What a descriptor is that was left for a listener.
-fn not_a_listener(left: &mut ListenFd, index: usize, fd: usize) -> String {
+fn not_a_listener(left: &mut ListenFd, index: usize, fd: usize, stray: bool) -> String {
     let datagrams =
         matches!(left.take_udp_socket(index), Ok(Some(_))) || matches!(left.take_unix_datagram(index), Ok(Some(_)));
     let what = if datagrams {
@@ -179,7 +181,6 @@ fn not_a_listener(left: &mut ListenFd, index: usize, fd: usize) -> String {
     } else {
         "is not a listening socket"
     };
-    let stray = std::env::var_os("LISTEN_PID").is_none_or(|pid| pid.is_empty());
     let hint = "\nhint: LISTEN_FDS is set without LISTEN_PID, as if for another process: unset it, or set both";
     format!("LISTEN_FDS: descriptor {fd} {what}{}", if stray { hint } else { "" })
 }

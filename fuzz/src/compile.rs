@@ -59,9 +59,20 @@ fn settings(rng: &mut Rng, module: &wasm::Module) -> Settings {
     let can_guard = module.memories.first().is_some_and(|m| !m.is64 && m.page_size_log2 == 16);
     let (guarded, fuel, interruptible, mut segment) = (can_guard && coin(), coin(), coin(), coin());
     segment &= guarded || coin();
-    let (mask_tables, mask_memories) = (coin(), coin());
+    let (mask_tables, mask_memories, canonical_nans) = (coin(), coin(), coin());
     let (passes, tunables) = if rng.chance(60) { Default::default() } else { jit::tunables::random(rng.next()) };
-    Settings { cpu, guarded, segment, fuel, interruptible, mask_tables, mask_memories, passes, tunables }
+    Settings {
+        cpu,
+        guarded,
+        segment,
+        fuel,
+        canonical_nans,
+        interruptible,
+        mask_tables,
+        mask_memories,
+        passes,
+        tunables,
+    }
 }
 
 /// The tables of a piece of code name places in it, in order.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub segment: bool,
     /// Whether code charges fuel, with the interpreter's exact counts.
     pub fuel: bool,
+    /// Whether every NaN that an operator makes is the canonical one, so that results are the same everywhere.
+    pub canonical_nans: bool,
     /// Whether code polls the interrupt flag at loops and function entries.
     pub interruptible: bool,
     /// Whether null is taken for an element of a table whose index is out of bounds, by processors that run ahead of the check.
@@ -88,7 +90,8 @@ pub enum Entry {
     Loop(u32),
 }
 
-/// A place in code that the runtime fills in with the distance from its end: the 32 bits at `at`.
+/// A place in code that depends on the process: the 32 bits at `at`. The runtime fills in the distance from their end to what they lead to;
+/// the ids of types are in place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
     /// Offset of the 32 bits in the code.
@@ -104,6 +107,8 @@ pub enum RelocTarget {
     Func(u32),
     /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
     ReferenceAdapter(TypeId),
+    /// Nothing: the place has the id of that type, not negative.
+    TypeId(TypeId),
 }
 
 /// A place that may trap.
@@ -331,10 +336,10 @@ fn observed(
     }
     let mut code = x64::emit(&lowered, &places);
     clock.phase("emit");
+    observe(Stage::Asm, &|| x64::list(&lowered, Some(&places)) + &hexadecimal(&code));
     if code.bytes.len() > limits.code {
         return Err(budget::TooMuch("too much machine code").into());
     }
-    observe(Stage::Asm, &|| x64::list(&lowered, Some(&places)) + &hexadecimal(&code));
     code.stats = CodeStats {
         wasm_bytes: env.module.bodies[own_func as usize].range().len() as u32,
         values: (f.insts.len() + f.pool.len()) as u32,

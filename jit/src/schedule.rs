@@ -31,7 +31,7 @@ const NONE: u32 = u32::MAX;
 
 /// Whether an instruction costs nothing wherever it is used, so that it has no place.
 pub fn is_free(op: Op) -> bool {
-    matches!(op, Op::Iconst | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
+    matches!(op, Op::Iconst | Op::TypeId | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
 }
 
 /// Whether it is better made where it is used than kept in a register across a loop.
@@ -95,11 +95,11 @@ struct Scheduler {
     /// Uses of pure values: per value the first entry of `links`, which has user and next entry.
     users: Vec<u32>,
     links: Vec<(Value, u32)>,
-    /// Copies that may still be made for arms of `br_table`s.
-    copies: usize,
     on: Switches,
     /// In how many arms of a `br_table` a value may be computed apart.
     most_arms: usize,
+    /// Copies that may still be made for arms of `br_table`s.
+    copies: usize,
 }
 
 /// One copy for an arm of a `br_table` for so many values of the function, beside a few.
@@ -118,9 +118,9 @@ impl Scheduler {
             postorder: Vec::new(),
             users: vec![NONE; n],
             links: Vec::new(),
-            copies: n / VALUES_PER_COPY + FEW_COPIES,
             on: settings.passes,
             most_arms: settings.tunables.schedule_arms as usize,
+            copies: n / VALUES_PER_COPY + FEW_COPIES,
         }
     }
 

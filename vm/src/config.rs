@@ -64,6 +64,7 @@ const WORTH: u64 = 32;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) fuel: bool,
+    pub(crate) deterministic: bool,
     pub(crate) validation: Validation,
     pub(crate) tier: Tier,
     pub(crate) max_stack: usize,
@@ -81,6 +82,8 @@ pub struct Config {
     pub(crate) filter: Option<CompileFilter>,
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
+    pub(crate) max_code: Option<u64>,
+    pub(crate) max_module: u64,
     cpu: Option<Processor>,
 }
 
@@ -127,10 +130,14 @@ impl Processor {
     }
 }
 
+/// Offsets in a module have 32 bits.
+const MAX_MODULE: u64 = u32::MAX as u64;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             fuel: false,
+            deterministic: false,
             validation: Validation::default(),
             tier: Tier::default(),
             max_stack: 8 << 20,
@@ -148,6 +155,8 @@ impl Default for Config {
             filter: None,
             cache: None,
             gc_stress: 0,
+            max_code: None,
+            max_module: MAX_MODULE,
             cpu: None,
         }
     }
@@ -161,6 +170,14 @@ impl Config {
     /// Whether guests consume fuel: one unit per WebAssembly instruction, charged per basic block.
     pub fn fuel(&mut self, on: bool) -> &mut Self {
         self.fuel = on;
+        self
+    }
+    /// Whether guests compute the same bits on every processor and in every tier: NaNs that arithmetic makes are the canonical ones.
+    /// Off, their signs and payloads are any that the specification allows, and may differ from tier to tier. Relaxed vector
+    /// instructions are their strict relatives (a multiplication and addition are rounded twice) in either case. It costs a comparison
+    /// per floating-point operation. What comes from outside, such as clocks and random numbers, is the embedder's to fix.
+    pub fn deterministic(&mut self, on: bool) -> &mut Self {
+        self.deterministic = on;
         self
     }
     /// When function bodies are validated.
@@ -265,6 +282,16 @@ impl Config {
     /// Collects garbage at every n-th allocation of a store, for tests. 0, the default: when there is a reason to.
     pub fn gc_stress(&mut self, n: u32) -> &mut Self {
         self.gc_stress = n;
+        self
+    }
+    /// Bytes of compiled code of each module. Functions whose compilation may take more memory than that are left to the interpreter too.
+    pub fn max_code(&mut self, bytes: Option<u64>) -> &mut Self {
+        self.max_code = bytes;
+        self
+    }
+    /// Bytes of a module's file. It is not read if it has more; 4 GiB is the most in any case.
+    pub fn max_module(&mut self, bytes: u64) -> &mut Self {
+        self.max_module = bytes.min(MAX_MODULE);
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.

@@ -31,7 +31,7 @@ const MOST_LINKS: usize = 40;
 const STEP: usize = 64;
 
 /// A place that the embedder keeps to itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Private {
     /// A directory with all that is in it.
     Directory(PathBuf),
@@ -57,19 +57,23 @@ impl Forbidden {
     /// makes it.
     pub(crate) fn new(private: &[Private], given: &[Id]) -> Forbidden {
         let mut forbidden = Forbidden::default();
-        for place in private {
+        let mut known = Known::default();
+        for (i, place) in private.iter().enumerate() {
+            if private[..i].contains(place) {
+                continue;
+            }
             let (path, file) = match place {
                 Private::Directory(path) => (path, false),
                 Private::File(path) => (path, true),
             };
             // Where the way cannot be walked or made, the guest, who may no more than this process, cannot walk or make it.
-            let _ = forbidden.walk(path, file, given);
+            let _ = forbidden.walk(&mut known, path, file, given);
         }
         forbidden
     }
 
     /// Walks a path name by name, links included.
-    fn walk(&mut self, path: &Path, file: bool, given: &[Id]) -> rustix::io::Result<()> {
+    fn walk(&mut self, known: &mut Known, path: &Path, file: bool, given: &[Id]) -> rustix::io::Result<()> {
         let absolute = std::path::absolute(path).map_err(|_| rustix::io::Errno::INVAL)?;
         let mut rest: Vec<OsString> = names(&absolute);
         let mut at = PathBuf::from("/");
@@ -79,19 +83,19 @@ impl Forbidden {
                 at.pop();
                 continue;
             }
-            let here = id(&statat(CWD, &at, AtFlags::empty())?);
+            let here = id(&known.stat(&at)?);
             self.above.insert(here);
             self.ways.insert((here, name.clone()));
             if rest.is_empty() {
                 self.names.insert((here, name.clone()));
             }
             let next = at.join(&name);
-            let stat = match statat(CWD, &next, AtFlags::SYMLINK_NOFOLLOW) {
+            let stat = match known.stat(&next) {
                 Err(rustix::io::Errno::NOENT)
                     if (!file || !rest.is_empty()) && given.iter().any(|dir| self.above.contains(dir)) =>
                 {
                     mkdirat(CWD, &next, Mode::RWXU)?;
-                    statat(CWD, &next, AtFlags::SYMLINK_NOFOLLOW)?
+                    known.stat(&next)?
                 }
                 stat => stat?,
             };
@@ -156,6 +160,21 @@ impl Forbidden {
     pub(crate) fn check_fixed(&self, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
         let entry = (id(&fstat(dir)?), OsString::from(name));
         if self.ways.contains(&entry) { Err(Errno::Acces) } else { Ok(()) }
+    }
+}
+
+/// Paths without links that have been looked at: those of several places mostly begin alike.
+#[derive(Default)]
+struct Known(Vec<(PathBuf, Stat)>);
+
+impl Known {
+    fn stat(&mut self, path: &Path) -> rustix::io::Result<Stat> {
+        if let Some((_, stat)) = self.0.iter().find(|(known, _)| known == path) {
+            return Ok(*stat);
+        }
+        let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+        self.0.push((path.to_path_buf(), stat));
+        Ok(stat)
     }
 }
 

@@ -241,6 +241,10 @@ impl<'a> Builder<'a> {
     pub(super) fn icmp_const(&mut self, cc: IntCc, a: Value, c: i64) -> Value {
         simplify::icmp_const(&mut self.f, cc, a, c, self.position)
     }
+    /// The id of a type of the module.
+    pub(super) fn type_id(&mut self, ty: Type, id: wasm::TypeId) -> Value {
+        self.f.pure(Inst { idx: id.0, ..Inst::new(Op::TypeId, ty) })
+    }
     pub(super) fn i64_const(&mut self, c: i64) -> Value {
         self.f.iconst(Type::I64, c)
     }

@@ -6,7 +6,7 @@
 //!
 //! Preconditions, each with a test in `vm/tests/preconditions.rs` in which it does not hold:
 //! - The loop has no parameters, and A leaves nothing on the operand stack but the condition.
-//! - A is at most [`MAX_HEADER`] operators, none of which writes anything but locals, calls or branches.
+//! - A has at most [`rotate_header`](crate::tunables::Tunables) operators, none of which writes anything but locals, calls or branches.
 //! - The loop is continued in exactly one place; clauses of a `try_table` that lead to the loop count twice.
 //! - `br_if out`: its label is not a loop's, takes no operands, and is that of the function, a `block` or an `if`.
 //! - `if`: it has neither parameters nor results, *and no `else`*: the repeated test leaves for the end of the `if`, which is where a

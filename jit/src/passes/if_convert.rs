@@ -75,10 +75,10 @@ fn cost(f: &Func, v: Value) -> u32 {
     let i = f.inst(v);
     let made = |a: &Value| {
         let op = f.inst(*a).op;
-        op.is_pure() && !matches!(op, Op::Iconst | Op::Wrap | Op::ExtU)
+        op.is_pure() && !matches!(op, Op::Iconst | Op::TypeId | Op::Wrap | Op::ExtU)
     };
     match i.op {
-        Op::Iconst => 0,
+        Op::Iconst | Op::TypeId => 0,
         op if !op.is_pure() => 0,
         Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::ShrS | Op::ShrU | Op::Wrap | Op::ExtU => {
             if f.args(v).iter().any(made) { 9 } else { 1 }

@@ -5,6 +5,7 @@
 
 use crate::MemoryMode;
 use crate::config::Config;
+use crate::parallel;
 use crate::sys::{guards_available, segment_available};
 use jit::{CpuFeatures, Settings};
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,9 @@ const PARALLEL: usize = 4 << 20;
 /// The digest of bytes.
 pub(crate) fn digest(bytes: &[u8]) -> Digest {
     let mut h = blake3::Hasher::new();
-    if bytes.len() >= PARALLEL {
-        h.update_rayon(bytes)
-    } else {
-        h.update(bytes)
+    let h = match parallel::pool().filter(|_| bytes.len() >= PARALLEL) {
+        Some(pool) => pool.install(|| h.update_rayon(bytes)),
+        None => h.update(bytes),
     };
     *h.finalize().as_bytes()
 }
@@ -48,18 +48,18 @@ pub(crate) fn build() -> u32 {
 /// What code depends on apart from module and processor.
 fn base(config: &Config) -> u128 {
     let guarded = config.memory_mode == MemoryMode::Auto && guards_available();
-    base_of(config.features.bits(), config.fuel, config.interruption, guarded)
+    base_of(config.features.bits(), config.fuel, config.deterministic, config.interruption, guarded)
 }
 
-fn base_of(features: u64, fuel: bool, interruption: bool, guarded: bool) -> u128 {
-    fingerprint((BUILD, features, fuel, interruption, guarded))
+fn base_of(features: u64, fuel: bool, deterministic: bool, interruption: bool, guarded: bool) -> u128 {
+    fingerprint((BUILD, features, fuel, deterministic, interruption, guarded))
 }
 
 /// Whether this build, with whatever settings but the default proposals, has made code for that base.
 pub(crate) fn is_of_this_build(base: u128) -> bool {
     let features = wasm::default_features().bits();
     let bit = |n: u8, i: u8| n >> i & 1 == 1;
-    (0..8).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2)) == base)
+    (0..16).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2), bit(n, 3)) == base)
 }
 
 /// What a file of compiled code is for. All of it is in the key, so that no two settings share code.
@@ -108,6 +108,7 @@ impl Target {
             guarded,
             segment: guarded && self.segment,
             fuel: config.fuel,
+            canonical_nans: config.deterministic,
             interruptible: config.interruption,
             mask_tables: self.mask_tables,
             mask_memories: self.mask_memories,

@@ -612,7 +612,11 @@ impl Generator<'_> {
         let yes = self.arm(label, &types, None);
         self.labels.truncate(around);
         let count = if exit.is_none() && self.rng.chance(30) { 1 + self.rng.below(2) } else { 0 };
-        let results = (0..count).map(|_| self.any_settable()).map(|(l, ty)| (ty, self.leaf(ty), l)).collect();
+        let result = |g: &mut Self| {
+            let (l, ty) = g.any_settable();
+            (ty, g.leaf(ty), l)
+        };
+        let results = (0..count).map(|_| result(self)).collect();
         self.counters.pop();
         let turns = self.rng.below(10) as u64;
         Stmt::Cycle(Box::new(Cycle {
