@@ -13,6 +13,7 @@ fn settings() -> Settings {
         segment: false,
         fuel: false,
         interruptible: true,
+        canonical_nans: false,
         mask_tables: true,
         mask_memories: false,
         passes: passes::Switches::default(),
