@@ -96,7 +96,7 @@ def link_native(objects, to):
     limited([zig(), "cc", "-target", "x86-linux-musl", "-static", *map(str, objects), "-o", str(to)], 600)
 
 
-NATIVE = ["--target=i386-linux-musl", "-O1", "-malign-double", "-msse2", "-mfpmath=sse", "-fno-pic"]
+NATIVE = ["--target=i386-linux-musl", "-O0", "-malign-double", "-msse2", "-mfpmath=sse", "-fno-pic"]
 
 
 def natively(command, seconds):
