@@ -7,7 +7,7 @@
 use crate::modules;
 use crate::support::Rng;
 use jit::frontend::ModuleFacts;
-use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Place, Settings};
+use jit::{Code, CompileError, CpuFeatures, Entry, Landing, ModuleEnv, Place, Settings};
 use wasm::TypeRegistry;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -59,9 +59,20 @@ fn settings(rng: &mut Rng, module: &wasm::Module) -> Settings {
     let can_guard = module.memories.first().is_some_and(|m| !m.is64 && m.page_size_log2 == 16);
     let (guarded, fuel, interruptible, mut segment) = (can_guard && coin(), coin(), coin(), coin());
     segment &= guarded || coin();
-    let (mask_tables, mask_memories) = (coin(), coin());
+    let (mask_tables, mask_memories, canonical_nans) = (coin(), coin(), coin());
     let (passes, tunables) = if rng.chance(60) { Default::default() } else { jit::tunables::random(rng.next()) };
-    Settings { cpu, guarded, segment, fuel, interruptible, mask_tables, mask_memories, passes, tunables }
+    Settings {
+        cpu,
+        guarded,
+        segment,
+        fuel,
+        canonical_nans,
+        interruptible,
+        mask_tables,
+        mask_memories,
+        passes,
+        tunables,
+    }
 }
 
 /// The tables of a piece of code name places in it, in order.
@@ -73,8 +84,11 @@ fn check(code: &Code) {
     assert!(code.traps.iter().all(|t| exists(t.wasm)) && code.calls.iter().all(|c| exists(c.1)));
     // Each is in the function itself or in a place before it.
     assert!(code.places.iter().zip(Place::INLINED..).all(|(p, number)| p.caller < number));
-    let is_landing = |&(from, to): &(u32, u32)| code.calls.iter().any(|c| c.0 == from) && to < code.code_len;
-    assert!(code.landings.is_sorted() && code.landings.iter().all(is_landing));
+    let is_landing = |l: &Landing| {
+        let tags = usize::from(l.tags) <= code.tags.len();
+        tags && l.to < code.code_len && code.calls.iter().any(|c| c.0 == l.at)
+    };
+    assert!(code.landings.is_sorted_by_key(|l| l.at) && code.landings.iter().all(is_landing));
     assert!(code.relocs.iter().all(|r| r.at + 4 <= code.code_len));
     assert_eq!(code.prologue.last().map(|p| p.1), Some(code.frame_size));
 }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub segment: bool,
     /// Whether code charges fuel, with the interpreter's exact counts.
     pub fuel: bool,
+    /// Whether every NaN that an operator makes is the canonical one, so that results are the same everywhere.
+    pub canonical_nans: bool,
     /// Whether code polls the interrupt flag at loops and function entries.
     pub interruptible: bool,
     /// Whether null is taken for an element of a table whose index is out of bounds, by processors that run ahead of the check.
@@ -151,6 +153,17 @@ impl Place {
     }
 }
 
+/// Where code goes on after an exception from a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// Offset of the call's return address.
+    pub at: u32,
+    /// Offset of the code to go on at.
+    pub to: u32,
+    /// Number, from 1, of the list in [`Code::tags`] of what the clauses there catch; 0 if that may be anything.
+    pub tags: u8,
+}
+
 /// Machine code of one function or adapter. Position-independent but for its relocations; entered at its first byte.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
@@ -171,8 +184,10 @@ pub struct Code {
     pub traps: Vec<TrapSite>,
     /// Sorted: offset of the return address of each call, and [position](Place) of the instruction that calls.
     pub calls: Vec<(u32, u32)>,
-    /// Sorted: offset of the return address of each call whose exceptions are caught here, and of the code to go on at with one.
-    pub landings: Vec<(u32, u32)>,
+    /// Sorted by `at`: calls whose exceptions are caught here.
+    pub landings: Vec<Landing>,
+    /// Lists of tags, by index in the module, that landings speak of.
+    pub tags: Vec<Box<[u32]>>,
     /// The places that positions name.
     pub places: Vec<Place>,
     /// What it cost.

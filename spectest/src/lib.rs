@@ -32,6 +32,8 @@ pub struct Config {
     pub validation: Validation,
     /// Whether fuel is consumed; there is always enough of it.
     pub fuel: bool,
+    /// Whether NaNs are canonical; see [`vm::Config::deterministic`].
+    pub deterministic: bool,
     /// A cache in which every module is compiled ahead and from which it is read again before it runs.
     pub cache: Option<vm::Cache>,
     /// The proposals that modules may use.
@@ -57,6 +59,7 @@ impl Default for Config {
             memory_mode: MemoryMode::default(),
             validation: Validation::default(),
             fuel: false,
+            deterministic: false,
             cache: None,
             features: all_features(),
             timeout: None,
@@ -77,6 +80,7 @@ impl Config {
             .memory_mode(self.memory_mode)
             .validation(self.validation)
             .fuel(self.fuel)
+            .deterministic(self.deterministic)
             .cache(self.cache.clone())
             .gc_stress(self.gc_stress)
             .features(self.features)

@@ -39,6 +39,8 @@ fn configurations() -> Vec<(&'static str, Config)> {
         ("gc_stress_jit", Config { gc_stress: 1, tier: Tier::Jit, ..base.clone() }),
         ("interp_fuel", Config { fuel: true, ..base.clone() }),
         ("jit", Config { tier: Tier::Jit, ..base.clone() }),
+        ("interp_deterministic", Config { deterministic: true, ..base.clone() }),
+        ("jit_deterministic", Config { deterministic: true, tier: Tier::Jit, ..base.clone() }),
         ("cached", Config { tier: Tier::Jit, cache: Some(Cache::at(cache_directory())), ..base.clone() }),
         ("jit_checked", Config { tier: Tier::Jit, memory_mode: MemoryMode::Checked, ..base.clone() }),
         ("jit_fuel", Config { tier: Tier::Jit, fuel: true, ..base.clone() }),

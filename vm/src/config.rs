@@ -61,6 +61,7 @@ const SAMPLE_INTERVAL: u32 = 1_009;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) fuel: bool,
+    pub(crate) deterministic: bool,
     pub(crate) validation: Validation,
     pub(crate) tier: Tier,
     pub(crate) max_stack: usize,
@@ -128,6 +129,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             fuel: false,
+            deterministic: false,
             validation: Validation::default(),
             tier: Tier::default(),
             max_stack: 8 << 20,
@@ -158,6 +160,14 @@ impl Config {
     /// Whether guests consume fuel: one unit per WebAssembly instruction, charged per basic block.
     pub fn fuel(&mut self, on: bool) -> &mut Self {
         self.fuel = on;
+        self
+    }
+    /// Whether guests compute the same bits on every processor and in every tier: NaNs that arithmetic makes are the canonical ones.
+    /// Off, their signs and payloads are any that the specification allows, and may differ from tier to tier. Relaxed vector
+    /// instructions are their strict relatives (a multiplication and addition are rounded twice) in either case. It costs a comparison
+    /// per floating-point operation. What comes from outside, such as clocks and random numbers, is the embedder's to fix.
+    pub fn deterministic(&mut self, on: bool) -> &mut Self {
+        self.deterministic = on;
         self
     }
     /// When function bodies are validated.

@@ -36,8 +36,8 @@ pub(crate) enum Target {
 pub(crate) struct CallInfo {
     pub(crate) target: Target,
     pub(crate) tail: bool,
-    /// Whether it may come back with an exception.
-    pub(crate) catches: bool,
+    /// Whether it may come back with an exception, and which: a number as in [`crate::Landing::tags`].
+    pub(crate) catches: Option<u8>,
 }
 
 /// A function after selection.
@@ -56,6 +56,8 @@ pub(crate) struct Lowered {
     pub(crate) tables: Vec<Vec<u32>>,
     /// Places that the instructions' positions name.
     pub(crate) places: Vec<Place>,
+    /// Lists of tags that calls which catch speak of.
+    pub(crate) tags: Vec<Box<[u32]>>,
     /// Whether there is any call, and whether one is of a helper.
     pub(crate) has_calls: bool,
     pub(crate) has_helpers: bool,
@@ -133,7 +135,7 @@ pub(super) struct Lower<'a> {
     /// Number of effects before an instruction in its block: loads may move only where it is the same.
     color: Vec<u32>,
     now: u32,
-    block: Block,
+    pub(super) block: Block,
     /// Results of the next call up: (number, value).
     pub(super) projections: Vec<(u32, Value)>,
     pub(super) arguments: Vec<Value>,
@@ -988,6 +990,7 @@ impl<'a> Lower<'a> {
             calls: self.calls,
             consts: self.consts,
             places: self.f.places.clone(),
+            tags: self.f.tags.clone(),
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
             clears_frame: self.has_calls && self.env.facts.has_objects(),

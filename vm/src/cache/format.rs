@@ -121,14 +121,14 @@ pub(crate) struct Contents<'a> {
 }
 
 /// Writes what it is given, and keeps a digest of it.
-struct Writer<'w, W: Write> {
+struct Writer<'w, W: Write + ?Sized> {
     out: &'w mut W,
     at: u64,
     hash: blake3::Hasher,
     sections: [(u64, u64); SECTIONS],
 }
 
-impl<W: Write> Writer<'_, W> {
+impl<W: Write + ?Sized> Writer<'_, W> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.at += bytes.len() as u64;
@@ -158,7 +158,7 @@ fn words(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
 /// # Errors
 /// Those of the output.
 pub(crate) fn write(
-    out: &mut (impl Write + Seek),
+    out: &mut (impl Write + Seek + ?Sized),
     c: &Contents<'_>,
     sign: impl FnOnce(&Digest) -> Digest,
 ) -> io::Result<()> {
@@ -191,7 +191,7 @@ pub(crate) fn write(
     out.write_all(&header)
 }
 
-fn put_code<W: Write>(w: &mut Writer<'_, W>, c: &Contents<'_>) -> io::Result<()> {
+fn put_code<W: Write + ?Sized>(w: &mut Writer<'_, W>, c: &Contents<'_>) -> io::Result<()> {
     let from = w.at;
     // Between pieces, which begin at the next possible place, is what stops whoever gets there.
     let pad = |w: &mut Writer<'_, W>, at: usize| {

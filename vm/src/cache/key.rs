@@ -48,18 +48,18 @@ pub(crate) fn build() -> u32 {
 /// What code depends on apart from module and processor.
 fn base(config: &Config) -> u128 {
     let guarded = config.memory_mode == MemoryMode::Auto && guards_available();
-    base_of(config.features.bits(), config.fuel, config.interruption, guarded)
+    base_of(config.features.bits(), config.fuel, config.deterministic, config.interruption, guarded)
 }
 
-fn base_of(features: u64, fuel: bool, interruption: bool, guarded: bool) -> u128 {
-    fingerprint((BUILD, features, fuel, interruption, guarded))
+fn base_of(features: u64, fuel: bool, deterministic: bool, interruption: bool, guarded: bool) -> u128 {
+    fingerprint((BUILD, features, fuel, deterministic, interruption, guarded))
 }
 
 /// Whether this build, with whatever settings but the default proposals, has made code for that base.
 pub(crate) fn is_of_this_build(base: u128) -> bool {
     let features = wasm::default_features().bits();
     let bit = |n: u8, i: u8| n >> i & 1 == 1;
-    (0..8).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2)) == base)
+    (0..16).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2), bit(n, 3)) == base)
 }
 
 /// What a file of compiled code is for. All of it is in the key, so that no two settings share code.
@@ -108,6 +108,7 @@ impl Target {
             guarded,
             segment: guarded && self.segment,
             fuel: config.fuel,
+            canonical_nans: config.deterministic,
             interruptible: config.interruption,
             mask_tables: self.mask_tables,
             mask_memories: self.mask_memories,
