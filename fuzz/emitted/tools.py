@@ -72,7 +72,7 @@ def csmith(seed, rng, to):
     shape += ["--max-array-dim", rng.choice("123"), rng.choice(["--bitfields", "--no-bitfields"])]
     shape += [rng.choice(["--jumps", "--no-jumps"])]
     shape += rng.choice([[], [], ["--inline-function"], ["--no-volatiles"], ["--no-pointers"], ["--no-structs", "--no-unions"]])
-    limited(["csmith", "--seed", str(seed), "--output", str(to), *shape], 20)
+    limited(["csmith", "--seed", str(seed), "--output", to.name, *shape], 20, cwd=to.parent)
 
 
 def clang(source, to, options):
