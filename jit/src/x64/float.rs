@@ -138,7 +138,7 @@ impl Lower<'_> {
         // x < y ? x : y and x < y ? y : x are what minss(x, y) and maxss(y, x) do with NaN and zeros.
         if code == FloatCc::Lt && ((yes, no) == (x, y) || (yes, no) == (y, x)) {
             let op = if yes == x { 0x5d } else { 0x5f };
-            let second = self.rm(no);
+            let second = self.for_one_use(i.args[0], |l| l.rm(no));
             let first = self.reg(yes);
             self.sse(Enc::new(prefix, 1, op), d, first, second);
             return true;
@@ -153,7 +153,7 @@ impl Lower<'_> {
         };
         let mask = self.temp(i.ty);
         let (yes, no) = (self.reg(yes), self.reg(no));
-        let y = self.rm(y);
+        let y = self.for_one_use(i.args[0], |l| l.rm(y));
         let x = self.reg(x);
         self.sse_imm(Enc::new(prefix, 1, 0xc2), mask, x, y, predicate);
         let blend = Enc::new(0x66, 3, if i.ty == Type::F64 { 0x4b } else { 0x4a });
