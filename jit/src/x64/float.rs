@@ -1,6 +1,11 @@
 //! Float arithmetic, and constants in vector registers.
 //!
 //! In: float instructions of the IR. Out: scalar SSE instructions, three-operand AVX forms where the processor has them.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A choice is a minimum or maximum only for `<` between its own two operands, in the order in which NaN and
+//!   zeros give the second.
+//! - A mask chooses only between floats of the type that is compared.
 
 use super::encode::Enc;
 use super::inst::{MInst, MOp, cc, enc};

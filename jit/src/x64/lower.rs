@@ -4,6 +4,14 @@
 //! takes. Blocks are walked backwards, uses before definitions, so that an instruction whose only use has taken it in
 //! (an address, an immediate, a comparison before a branch, a load as operand) is never emitted. Invariant: an i32 in a
 //! register is zero-extended.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - A load becomes an operand only in its block, with no effect and no load that may trap in between, and only if
+//!   that is its one use and is made once: what several uses look into reads a register.
+//! - It reads exactly as many bytes as the instruction does; the position of its trap stays its own.
+//! - A register with an i32 is zero-extended wherever 64 bits of it are read: addresses, extensions, calls,
+//!   tables.
+//! - Between the instruction that sets the flags and the one that uses them only moves and `lea` come.
 
 use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};

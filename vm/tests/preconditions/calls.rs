@@ -78,6 +78,7 @@ const INLINED: &[Case] = &[
 /// Each instance has a number, which its functions give.
 const FOREIGN: &str = r#"(module (global $g (mut i32) (i32.const 40)) (type $f (func (param i32) (result i32)))
     (func (export "f") (type $f) (i32.add (local.get 0) (global.get $g)))
+    (func (export "via") (type $f) (call_indirect (type $f) (i32.const 1) (local.get 0)))
     (table (export "t") 4 funcref) (elem (i32.const 0) 0))"#;
 
 const TABLES: &[Case] = &[
@@ -85,6 +86,7 @@ const TABLES: &[Case] = &[
         "a table gets a function of another instance",
         FOREIGN,
         r#"(module (type $f (func (param i32) (result i32))) (import "lib" "f" (func $foreign (type $f))) (import "lib" "t" (table $theirs 4 funcref))
+          (import "lib" "via" (func $via (type $f)))
           (global $g (mut i32) (i32.const 7))
           (func $own (type $f) (i32.add (local.get 0) (global.get $g)))
           (table $closed 2 funcref) (elem (table $closed) (i32.const 0) func $own)
@@ -102,6 +104,7 @@ const TABLES: &[Case] = &[
           (func (export "typed") (param i32) (result i32) (call_indirect $typed (type $f) (i32.const 1) (local.get 0)))
           (func (export "theirs") (param i32) (result i32) (return_call_indirect $theirs (type $f) (i32.const 1) (local.get 0)))
           (func (export "ref") (param i32) (result i32) (call_ref $f (i32.const 1) (if (result (ref $f)) (local.get 0) (then (ref.func $foreign)) (else (ref.func $own)))))
+          (func (export "exported") (result i32) (table.set $theirs (i32.const 2) (ref.func $own)) (call $via (i32.const 2)))
           (func (export "direct") (result i32) (i32.add (call $foreign (i32.const 1)) (global.get $g))))"#,
         &[
             "closed 0 -> 8",
@@ -125,6 +128,7 @@ const TABLES: &[Case] = &[
             "ref 0 -> 8",
             "ref 1 -> 41",
             "direct -> 48",
+            "exported -> 8",
         ],
     ),
     case(

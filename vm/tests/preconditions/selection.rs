@@ -145,6 +145,33 @@ const FOLDED: &[Case] = &[
         ],
     ),
     case(
+        "nobody needs what is read or computed, but it traps",
+        r#"(module (memory (export "m") 1) (memory $n 1) (global $g (export "g") (mut i32) (i32.const 0))
+          (func (export "load") (param i32) (drop (i32.load (local.get 0))))
+          (func (export "other") (param i32) (drop (i32.load $n (local.get 0))))
+          (func (export "vector") (param i32) (drop (i32x4.add (v128.load (local.get 0)) (v128.const i64x2 0 0))))
+          (func (export "trunc") (param f64) (drop (i64.trunc_f64_u (local.get 0))))
+          (func (export "masked") (param i32) (result i32) (i32.and (i32.load (local.get 0)) (i32.const 0)))
+          (func (export "zero") (param i32) (result i32) (i32.mul (i32.load8_u (local.get 0)) (i32.const 0)))
+          (func (export "select") (param i32) (result i32) (select (i32.const 1) (i32.const 1) (i32.load (local.get 0))))
+          (func (export "before") (param i32) (global.set $g (i32.const 1)) (drop (i32.load (local.get 0))) (global.set $g (i32.const 2)))
+          (func (export "local") (param i32) (local i32) (loop $l (local.set 1 (i32.load (local.get 0))) (br_if $l (i32.const 0)))))"#,
+        &[
+            "load 65532 ->",
+            "load 65533 -> MemoryOutOfBounds",
+            "other 65533 -> MemoryOutOfBounds",
+            "vector 65521 -> MemoryOutOfBounds",
+            "trunc 0xbff0000000000000 -> IntegerOverflow",
+            "trunc 0 ->",
+            "masked 65533 -> MemoryOutOfBounds",
+            "masked 0 -> 0",
+            "zero 65536 -> MemoryOutOfBounds",
+            "select -1 -> MemoryOutOfBounds",
+            "before -1 -> MemoryOutOfBounds",
+            "local 65536 -> MemoryOutOfBounds",
+        ],
+    ),
+    case(
         "memory is operated on by what only looks like itself",
         r#"(module (memory (export "m") 1)
           (func (export "add") (param i32 i32) (result i32) (i32.store (local.get 0) (i32.add (i32.load (local.get 0)) (local.get 1))) (i32.load (local.get 0)))
