@@ -24,9 +24,11 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
         .processor(args.target_cpu)
         .optimisation(args.optimise)
         .fuel(args.fuel)
+        .deterministic(args.deterministic)
         .interruption(args.interruptible)
         .memory_mode(settings::memory_mode(args.memory))
         .compile_log(!args.quiet);
+    settings::compiler(&mut config, &args.compiler)?;
     if let Some(n) = args.threads {
         config.compile_threads(usize::try_from(n).unwrap_or(usize::MAX));
     }
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     } else {
         slowest(&mut text, &stats);
     }
-    output::print(&text)
+    if args.output.as_deref().is_some_and(output::is_standard) { output::tell(&text) } else { output::print(&text) }
 }
 
 /// A progress bar on standard error, if that is a terminal.
@@ -115,7 +117,7 @@ fn timings(text: &mut String, stats: &CompileStats) {
     let ms = |t: Duration| t.as_secs_f64() * 1e3;
     let mut phases: Vec<_> = stats.phases.iter().collect();
     phases.sort_by_key(|p| std::cmp::Reverse(p.1));
-    let _ = writeln!(text, "\nphase                 CPU ms");
+    let _ = writeln!(text, "\nphase          ms, all threads");
     for (name, time) in phases {
         let _ = writeln!(text, "{name:<16} {:>11.1}", ms(*time));
     }

@@ -2,7 +2,7 @@
 //!
 //! Out: a [`Command`] that makes sense by itself. Help, version and bad usage are dealt with here and do not return.
 
-use crate::{net, quantity, suggest};
+use crate::{net, quantity, settings, suggest};
 use clap::builder::ValueHint;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ Exit codes:
   134  the guest trapped";
 
 const EXAMPLES: &str = "\
+`vm FILE ...` is `vm run FILE ...`.
+
 Examples:
   vm run app.wasm                      run a program
   vm run --dir . app.wasm in.txt       and let it use the current directory
@@ -52,6 +54,7 @@ pub(crate) enum Command {
     /// Run a program, or one function of a module
     Run(Box<RunArgs>),
     /// Compile all of a module ahead of time, into the cache or a file
+    #[command(visible_alias = "compile")]
     Aot(AotArgs),
     /// Look at the cache of compiled code, or make it smaller
     Cache(CacheArgs),
@@ -130,6 +133,9 @@ pub(crate) struct RunArgs {
     pub(crate) execution: Execution,
 
     #[command(flatten)]
+    pub(crate) compiler: Compiler,
+
+    #[command(flatten)]
     pub(crate) cache: CacheChoice,
 
     /// Leave it at what was compiled while the guest ran: otherwise, once it is over, a process of lowest priority compiles what else it
@@ -153,7 +159,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) gdb: bool,
 
-    /// The module (.wasm or .wat), and the guest's arguments
+    /// The module (.wasm or .wat, `-` for standard input), and the guest's arguments
     #[arg(value_name = "FILE", required = true, num_args = 1.., trailing_var_arg = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file_and_args: Vec<OsString>,
@@ -174,7 +180,8 @@ pub(crate) struct CacheChoice {
 impl CacheChoice {
     /// The same choice as arguments of a command.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        self.dir.iter().flat_map(|d| ["--cache".into(), d.into()]).collect()
+        let absolute = self.dir.iter().filter_map(|d| std::path::absolute(d).ok());
+        absolute.flat_map(|d| ["--cache".into(), d.into()]).collect()
     }
 }
 
@@ -189,7 +196,7 @@ Examples:
   vm aot app.wasm -o app.aot && vm run app.aot
   vm aot --target-cpu baseline,popcnt,avx2 app.wasm -o app.aot")]
 pub(crate) struct AotArgs {
-    /// Write the code to this file
+    /// Write the code to this file, or with `-` to standard output
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
@@ -198,12 +205,16 @@ pub(crate) struct AotArgs {
     pub(crate) target_cpu: vm::Processor,
 
     /// How much to improve the code: 0, 1 or 2
-    #[arg(short = 'O', long = "optimise", value_name = "LEVEL", default_value = "2", value_parser = clap::value_parser!(u8).range(0..=2))]
+    #[arg(short = 'O', long = "optimise", alias = "optimize", value_name = "LEVEL", default_value = "2", value_parser = clap::value_parser!(u8).range(0..=2))]
     pub(crate) optimise: u8,
 
     /// Let the code count fuel, for `vm run --fuel`
     #[arg(long)]
     pub(crate) fuel: bool,
+
+    /// Let the code be what `vm run --deterministic` wants
+    #[arg(long)]
+    pub(crate) deterministic: bool,
 
     /// Let the code be interruptible, for `vm run --timeout`
     #[arg(long)]
@@ -231,6 +242,9 @@ pub(crate) struct AotArgs {
 
     #[command(flatten)]
     pub(crate) cache: CacheChoice,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// The module (.wasm or .wat)
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -286,9 +300,27 @@ pub(crate) struct Execution {
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) memory: Memory,
 
+    /// Compute the same bits in every tier and on every processor: each NaN that arithmetic makes is the canonical one
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+
     /// Collect garbage at every allocation, or at one in so many, to test programs and the collector
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) gc_stress: Option<u32>,
+}
+
+/// What of the compiler is used, to find out what is at fault.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Compiler {
+    /// Compile only these functions, and keep no code: an index, a range such as 120..140, or a name; with `!` before it all others
+    #[arg(long, value_name = "FUNCTIONS", value_parser = settings::filter, help_heading = "Finding faults of the compiler")]
+    pub(crate) jit_filter: Option<vm::CompileFilter>,
+
+    /// Switch passes of the compiler off and on, such as -inline,-unroll or none,fold; random:N takes those that N chooses; `help` lists
+    /// them
+    #[arg(long, value_name = "PASSES", value_parser = settings::passes, help_heading = "Finding faults of the compiler")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) jit_passes: Option<String>,
 }
 
 /// Arguments of `vm validate`.
@@ -306,6 +338,9 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct WastArgs {
     #[command(flatten)]
     pub(crate) execution: Execution,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Count fuel, of which there is enough
     #[arg(long)]
@@ -330,9 +365,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "N|NAME")]
     pub(crate) func: Option<String>,
 
-    /// Which code of it
-    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func")]
+    /// Which code of it: `bytecode` of the interpreter; of the compiler `ir`, `after:PASS`, `scheduled`, `lowered`, `allocated`, `asm`
+    #[arg(long, value_name = "STAGE", default_value = "bytecode", requires = "func", value_parser = stage)]
     pub(crate) stage: Stage,
+
+    #[command(flatten)]
+    pub(crate) compiler: Compiler,
 
     /// Show the code that counts fuel, as with `vm run --fuel`
     #[arg(long)]
@@ -413,18 +451,12 @@ pub(crate) enum Profile {
 }
 
 /// `--stage`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
-    /// What the interpreter runs, beside its WebAssembly
+    /// What the interpreter runs, beside its WebAssembly.
     Bytecode,
-    /// The compiler's intermediate code as it begins
-    Ir,
-    /// The same after all passes
-    Opt,
-    /// Machine instructions before registers are allocated
-    Lowered,
-    /// Machine code
-    Asm,
+    /// What the compiler makes.
+    Of(vm::Stage),
 }
 
 /// `--dir HOST[::GUEST][:ro]`
@@ -447,6 +479,22 @@ pub(crate) struct EnvVar {
 pub(crate) struct Preload {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    Ok(Stage::Of(match text {
+        "bytecode" => return Ok(Stage::Bytecode),
+        "ir" => vm::Stage::Ir,
+        "scheduled" => vm::Stage::Scheduled,
+        "lowered" => vm::Stage::Lowered,
+        "allocated" => vm::Stage::Allocated,
+        "asm" => vm::Stage::Asm,
+        _ => {
+            let bad = || "expected bytecode, ir, after:PASS, scheduled, lowered, allocated or asm".to_string();
+            let pass = text.strip_prefix("after:").ok_or_else(bad)?;
+            vm::Stage::After(vm::Pass::find(pass).map_err(|e| e.to_string())?)
+        }
+    }))
 }
 
 fn dir(text: &str) -> Result<Dir, String> {
@@ -501,9 +549,24 @@ fn quick(line: &[OsString]) -> Option<RunArgs> {
     None
 }
 
+/// The commands, by all their names.
+const COMMANDS: [&str; 9] = ["run", "aot", "compile", "cache", "validate", "wast", "inspect", "completions", "help"];
+
+/// Puts `run` before a line that begins with a module.
+fn with_command(mut line: Vec<OsString>) -> Vec<OsString> {
+    let is_module = |word: &OsString| {
+        let text = word.to_string_lossy();
+        text == "-" || (!text.starts_with('-') && !COMMANDS.contains(&&*text) && suggest::looks_like_module(&text))
+    };
+    if line.first().is_some_and(is_module) {
+        line.insert(0, "run".into());
+    }
+    line
+}
+
 /// Parses the command line of this process; help, version and errors end it.
 pub(crate) fn parse() -> Command {
-    let line: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let line = with_command(std::env::args_os().skip(1).collect());
     if let Some(run) = quick(&line) {
         return Command::Run(Box::new(run));
     }
@@ -513,11 +576,12 @@ pub(crate) fn parse() -> Command {
         let option = run.and_then(|run| run.get_arguments().find(|arg| arg.get_long() == Some(name)));
         option.is_some_and(|option| option.get_action().takes_values())
     };
-    let args = net::complete(std::env::args_os().collect(), takes_value);
+    let command = line.first().map(|word| word.to_string_lossy().into_owned());
+    let args = net::complete(std::env::args_os().take(1).chain(line).collect(), takes_value);
     match Cli::try_parse_from(args) {
         Ok(cli) => cli.command,
         Err(mut e) => {
-            suggest::improve(&mut e, &definition());
+            suggest::improve(&mut e, &definition(), command.as_deref());
             e.exit()
         }
     }
@@ -535,6 +599,26 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         definition().debug_assert();
+    }
+
+    #[test]
+    fn all_commands_are_known_by_all_their_names() {
+        let definition = definition();
+        let names = definition.get_subcommands().flat_map(|c| std::iter::once(c.get_name()).chain(c.get_all_aliases()));
+        let mut names: Vec<&str> = names.chain(["help"]).collect();
+        let mut known = COMMANDS.to_vec();
+        (names.sort_unstable(), known.sort_unstable());
+        assert_eq!(names, known);
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_module_runs_it() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(with_command(words("a.wasm --x")), words("run a.wasm --x"));
+        assert_eq!(with_command(words("- x")), words("run - x"));
+        for other in ["aot a.wasm", "rnu a.wasm", "--version", "compile a.wasm", "-h"] {
+            assert_eq!(with_command(words(other)), words(other));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! In: a module after its run. Out: a note in the cache, and a process of lowest priority (`vm aot --noted`) that outlives this one.
 
 use crate::args::{Memory, RunArgs};
+use crate::module::is_standard;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -11,14 +12,18 @@ use vm::Module;
 
 /// Starts the process, if there is something for it to do. Where that fails, the next run does what this one has done.
 pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
-    if args.no_fill || !matches!(module.note_interpreted(), Ok(true)) || !file.is_file() {
+    if args.no_fill || is_standard(file) || !matches!(module.note_interpreted(), Ok(true)) || !file.is_file() {
         return;
     }
+    let Ok(file) = std::path::absolute(file) else { return };
     let Ok(program) = std::env::current_exe() else { return };
     let mut line: Vec<OsString> = vec!["aot".into(), "--noted".into(), "--quiet".into()];
     line.extend(args.cache.arguments());
     if args.fuel.is_some() {
         line.push("--fuel".into());
+    }
+    if args.execution.deterministic {
+        line.push("--deterministic".into());
     }
     if args.timeout.is_some() {
         line.push("--interruptible".into());
@@ -29,10 +34,20 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
         Memory::Masked => Some("masked"),
     };
     line.extend(memory.into_iter().flat_map(|m| ["--memory".into(), m.into()]));
+    line.extend(args.compiler.jit_passes.iter().map(|p| format!("--jit-passes={p}").into()));
     line.extend(["--".into(), file.into()]);
     // A group of its own: it is not meant when somebody interrupts what goes on in this terminal.
     let mut command = Command::new(program);
     command.args(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // It is not the caller's either: no lock, pipe or mount of the caller's is held by it.
+    rawsock::keep_descriptors_to_ourselves();
+    command.current_dir("/");
+    for name in ["HOME", "VM_CACHE_DIR", "VM_KEY_FILE"] {
+        let relative = std::env::var_os(name).filter(|v| !v.is_empty() && !Path::new(v).is_absolute());
+        if let Some(path) = relative.and_then(|path| std::path::absolute(path).ok()) {
+            command.env(name, path);
+        }
+    }
     let _ = command.spawn();
 }
 

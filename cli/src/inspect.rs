@@ -2,7 +2,7 @@
 
 use crate::args::{InspectArgs, Stage};
 use crate::exit::Exit;
-use crate::{module, output};
+use crate::{module, output, settings};
 use std::fmt::{Display, Write};
 use vm::{Config, Engine, Module};
 
@@ -30,6 +30,7 @@ const LARGEST: usize = 10;
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
     let mut config = Config::new();
     config.interruption(args.interruptible).fuel(args.fuel);
+    settings::compiler(&mut config, &args.compiler)?;
     let engine = Engine::new(&config).map_err(|e| Exit::failure(e.to_string()))?;
     let module = module::load(&engine, &args.file)?;
     let text = match &args.func {
@@ -63,10 +64,7 @@ fn function(module: &Module, wanted: &str, stage: Stage) -> Result<String, Strin
     let _ = write!(text, ", {} bytes at offset {:#x}\n\n", body.len(), body.start);
     let code = match stage {
         Stage::Bytecode => module.disassemble(index),
-        Stage::Ir => module.inspect(index, vm::Stage::Ir),
-        Stage::Opt => module.inspect(index, vm::Stage::Opt),
-        Stage::Lowered => module.inspect(index, vm::Stage::Lowered),
-        Stage::Asm => module.inspect(index, vm::Stage::Asm),
+        Stage::Of(stage) => module.inspect(index, stage),
     };
     text.push_str(&code.map_err(|e| e.to_string())?);
     if !text.ends_with('\n') {

@@ -24,6 +24,7 @@ mod quantity;
 mod run;
 mod settings;
 mod stats;
+mod streams;
 mod suggest;
 mod validate;
 mod wast;
@@ -42,6 +43,11 @@ extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32 {
 
 #[cfg_attr(test, allow(dead_code))] // tests have a beginning of their own
 fn command() -> i32 {
+    if let Err(e) = streams::fill() {
+        // There is nowhere to say so.
+        let _ = e;
+        return exit::FAILURE;
+    }
     let outcome = match args::parse() {
         Command::Run(args) => run::run(*args),
         Command::Aot(args) => aot::run(&args),

@@ -8,26 +8,38 @@ use std::io::Read;
 use std::path::Path;
 use vm::{Engine, Error, Module};
 
-/// Loads a module in the binary or the text format, or an artifact.
+/// What names standard input.
+const STANDARD: &str = "-";
+
+/// Loads a module in the binary or the text format, or an artifact. `-` is standard input.
 pub(crate) fn load(engine: &Engine, file: &Path) -> Result<Module, Exit> {
-    Module::from_file(engine, file).map_err(|e| failure(file, &e))
+    let module = if is_standard(file) { standard(engine) } else { Module::from_file(engine, file) };
+    module.map_err(|e| failure(file, &e))
 }
 
 /// As [`load`], running the code of an artifact whoever made it.
 pub(crate) fn load_trusted(engine: &Engine, file: &Path) -> Result<Module, Exit> {
-    Module::from_trusted_file(engine, file).map_err(|e| failure(file, &e))
+    let module = if is_standard(file) { standard(engine) } else { Module::from_trusted_file(engine, file) };
+    module.map_err(|e| failure(file, &e))
+}
+
+/// Whether a name stands for standard input.
+pub(crate) fn is_standard(file: &Path) -> bool {
+    file.as_os_str() == STANDARD
+}
+
+fn standard(engine: &Engine) -> vm::Result<Module> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|source| Error::Io { path: STANDARD.into(), source })?;
+    Module::from_vec(engine, bytes)
 }
 
 fn failure(file: &Path, e: &Error) -> Exit {
     if let Error::Io { source, .. } = e {
         return Exit::failure(unreadable(file, source));
     }
-    let head = head(file);
     let hint = match e {
-        _ if head.starts_with(b"\0asm\x0d\x00\x01\x00") => {
-            Some("this is a component; build it as a core module for WASI preview 1 (target wasm32-wasip1)")
-        }
-        _ if !head.starts_with(b"\0asm") && head.contains(&0) => Some("this is neither a .wasm nor a .wat file"),
         Error::Module(m) if m.offset.is_some() => {
             Some("the file is damaged, or was made for a proposal that is not supported; build or fetch it again")
         }
@@ -36,17 +48,15 @@ fn failure(file: &Path, e: &Error) -> Exit {
     Exit::failure(with_hint(&invalid(file, e), hint))
 }
 
-/// How a file begins.
-fn head(file: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // What cannot be read says nothing.
-    let _ = std::fs::File::open(file).and_then(|f| f.take(4096).read_to_end(&mut bytes));
-    bytes
-}
-
 fn unreadable(file: &Path, e: &std::io::Error) -> String {
     let message = format!("cannot read {}: {e}", file.display());
-    with_hint(&message, file.is_dir().then_some("give a .wasm or .wat file, not a directory"))
+    let hint = match rustix::io::Errno::from_io_error(e) {
+        _ if file.is_dir() => Some("give a .wasm or .wat file, not a directory"),
+        Some(rustix::io::Errno::MFILE) => Some("this process may open no more files: `ulimit -n` sets how many"),
+        Some(rustix::io::Errno::NFILE) => Some("the system may open no more files"),
+        _ => None,
+    };
+    with_hint(&message, hint)
 }
 
 /// Errors of the text format carry a place in the text; the file's name belongs to it.

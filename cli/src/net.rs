@@ -9,9 +9,11 @@ use crate::output;
 use listenfd::ListenFd;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use wasi::{BuildError, Grant, Refusal, WasiCtxBuilder};
 
@@ -75,7 +77,32 @@ impl Listen {
                 }
                 Ok(listener.into())
             }
-            Place::Unix(path) => Ok(UnixListener::bind(path)?.into()),
+            Place::Unix(path) => match UnixListener::bind(path) {
+                Err(e) if e.kind() == ErrorKind::AddrInUse && is_left_over(path) => {
+                    std::fs::remove_file(path)?;
+                    Ok(UnixListener::bind(path)?.into())
+                }
+                listener => Ok(listener?.into()),
+            },
+        }
+    }
+}
+
+/// Whether a socket is there that nobody listens on any more.
+fn is_left_over(path: &str) -> bool {
+    let socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    socket && UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Takes the names of listening sockets away when the guest is over.
+pub(crate) fn clean_up(listen: &[Listen]) {
+    for path in listen.iter().filter_map(|l| if let Place::Unix(path) = &l.at { Some(path) } else { None }) {
+        // While this process has it open it still takes connections; whoever else has taken the name keeps it.
+        let ours = UnixStream::connect(path).is_ok_and(|s| {
+            rustix::net::sockopt::socket_peercred(&s).is_ok_and(|peer| peer.pid == rustix::process::getpid())
+        });
+        if ours {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -88,7 +115,7 @@ pub(crate) fn give(builder: &mut WasiCtxBuilder, args: &RunArgs) -> Result<(), E
     if !args.net.is_empty() || !args.listen.is_empty() || args.allow_af_unix {
         raise_descriptor_limit();
     }
-    for listener in inherited().map_err(|e| Exit::failure(format!("LISTEN_FDS: {e}")))? {
+    for listener in inherited().map_err(Exit::failure)? {
         builder.preopened_listener(listener).map_err(bad)?;
         count += 1;
     }
@@ -122,17 +149,40 @@ fn raise_descriptor_limit() {
 }
 
 /// The listeners that the process which started this one left open, as systemd does.
-fn inherited() -> std::io::Result<Vec<OwnedFd>> {
+fn inherited() -> Result<Vec<OwnedFd>, String> {
+    const FIRST: usize = 3;
+    // Asked before the variables are taken.
+    let stray = std::env::var_os("LISTEN_PID").is_none_or(|pid| pid.is_empty());
     let mut left = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..left.len() {
         let listener = match left.take_tcp_listener(index) {
             Ok(listener) => listener.map(OwnedFd::from),
-            Err(_) => left.take_unix_listener(index)?.map(OwnedFd::from),
+            Err(_) => match left.take_unix_listener(index) {
+                Ok(listener) => listener.map(OwnedFd::from),
+                Err(_) => return Err(not_a_listener(&mut left, index, FIRST + index, stray)),
+            },
         };
+        let listening = |fd: &OwnedFd| rustix::net::sockopt::socket_acceptconn(fd).unwrap_or(true);
+        if listener.as_ref().is_some_and(|fd| !listening(fd)) {
+            return Err(format!("LISTEN_FDS: descriptor {} is a socket that does not listen", FIRST + index));
+        }
         listeners.extend(listener);
     }
     Ok(listeners)
+}
+
+/// What a descriptor is that was left for a listener.
+fn not_a_listener(left: &mut ListenFd, index: usize, fd: usize, stray: bool) -> String {
+    let datagrams =
+        matches!(left.take_udp_socket(index), Ok(Some(_))) || matches!(left.take_unix_datagram(index), Ok(Some(_)));
+    let what = if datagrams {
+        "is a socket for datagrams (UDP); only sockets that listen for connections can be given to a guest"
+    } else {
+        "is not a listening socket"
+    };
+    let hint = "\nhint: LISTEN_FDS is set without LISTEN_PID, as if for another process: unset it, or set both";
+    format!("LISTEN_FDS: descriptor {fd} {what}{}", if stray { hint } else { "" })
 }
 
 /// Says once what the guest was refused, and which option would allow it.

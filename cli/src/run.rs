@@ -3,15 +3,15 @@
 //! Out: the guest's exit code, or one message and the code that fits it. This is the path whose start-up time users
 //! feel, so that it does nothing that the options do not ask for.
 
-use crate::args::{Profile, RunArgs, Validate};
+use crate::args::{Dir, Profile, RunArgs, Validate};
 use crate::exit::{self, Exit};
 use crate::watchdog::{self, Watchdog};
 use crate::{fill, invoke, link, module, net, output, settings, stats};
 use std::ffi::OsString;
 use std::path::Path;
 use vm::{
-    Config, Engine, Error, Extern, ExternType, Func, Instance, Linker, Module, Store, StoreLimits, TrapKind, Val,
-    Validation,
+    Cache, Config, Engine, Error, Extern, ExternType, Func, Instance, Linker, Module, Store, StoreLimits, TrapKind,
+    Val, Validation,
 };
 use wasi::{WasiCtx, WasiCtxBuilder};
 
@@ -26,10 +26,15 @@ struct Run {
     args: RunArgs,
     store: Store<Host>,
     watchdog: Option<Watchdog>,
+    /// What was loaded with `--preload`.
+    libraries: Vec<Module>,
 }
 
 /// Runs the program or function that the arguments name.
 pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
+    if rustix::process::getpid().is_init() {
+        end_on_signals()?;
+    }
     let engine = engine(&args)?;
     let (file, guest_args) = args.file_and_args.split_first().ok_or_else(|| Exit::usage("no FILE given"))?;
     let path = Path::new(file);
@@ -50,10 +55,11 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
         ),
     };
     let stats = args.stats;
-    let mut run = Run { file, args, store, watchdog };
+    let mut run = Run { file, args, store, watchdog, libraries: Vec::new() };
     let outcome = run.guest(&module);
+    net::clean_up(&run.args.listen);
     // Who cannot keep code does without; the guest has run.
-    let saved = module.save();
+    let saved = keep(&module, &run);
     fill::start(&module, Path::new(&run.args.file_and_args[0]), &run.args);
     // The process ends now, and takes less time to do so than the store's mappings to be given back one by one.
     std::mem::forget(run);
@@ -62,6 +68,31 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     }
     std::mem::forget(module);
     outcome
+}
+
+/// Has the signals that end other processes end this one, too: the first process of a container gets none that it does not ask for.
+fn end_on_signals() -> Result<(), Exit> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, always.clone())
+            .map_err(|e| Exit::failure(format!("cannot take signals: {e}")))?;
+    }
+    Ok(())
+}
+
+/// Keeps the code of the program and of what was loaded with it. What stands in the way is said if somebody can do something about it.
+fn keep(module: &Module, run: &Run) -> vm::Result<bool> {
+    let saved = run.libraries.iter().map(Module::save).fold(module.save(), |all, one| Ok(all? | one?));
+    if let Err(Error::Cache { source, .. }) = &saved
+        // What the system refuses everybody knows of; a directory that is not fit for it nobody would guess.
+        && (source.raw_os_error().is_none() || run.args.cache.dir.is_some())
+        && !run.args.stats
+        && let Err(e) = &saved
+    {
+        output::complain(&format!("note: compiled code is not kept: {e} (--no-cache does without)"));
+    }
+    saved
 }
 
 fn engine(args: &RunArgs) -> Result<Engine, Exit> {
@@ -79,11 +110,13 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
         .cache(settings::cache(&args.cache))
         .memory_mode(settings::memory_mode(args.execution.memory))
         .fuel(args.fuel.is_some())
+        .deterministic(args.execution.deterministic)
         .gc_stress(args.execution.gc_stress.unwrap_or(0))
         .validation(match args.validate {
             Validate::Lazy => Validation::Lazy,
             Validate::Eager => Validation::Eager,
         });
+    settings::compiler(&mut config, &args.compiler)?;
     if let Some(n) = settings::threshold(&args.execution) {
         config.tier_threshold(n);
     }
@@ -112,9 +145,11 @@ fn wasi_context(args: &RunArgs, file: &OsString, guest_args: &[OsString]) -> Res
     let bad = |e: wasi::BuildError| Exit::failure(e.to_string());
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio().map_err(bad)?;
-    match &args.argv0 {
-        Some(name) => builder.arg(name).map_err(bad)?,
-        None => builder.arg(file).map_err(bad)?,
+    match (&args.argv0, Path::new(file).file_name()) {
+        (Some(name), _) => builder.arg(name).map_err(bad)?,
+        // Where it lies on the host is not the guest's business.
+        (None, Some(name)) => builder.arg(name).map_err(bad)?,
+        (None, None) => builder.arg(file).map_err(bad)?,
     };
     // With --invoke the arguments are the function's.
     if args.invoke.is_none() {
@@ -132,12 +167,28 @@ fn wasi_context(args: &RunArgs, file: &OsString, guest_args: &[OsString]) -> Res
         }
     }
     net::give(&mut builder, args)?;
+    if !args.dirs.is_empty() {
+        let (dirs, files) = Cache::private_places();
+        let chosen = settings::cache(&args.cache).map(|cache| cache.path().to_owned());
+        for dir in dirs.into_iter().chain(chosen) {
+            builder.private_dir(dir);
+        }
+        for file in files {
+            builder.private_file(file);
+        }
+    }
     for dir in &args.dirs {
         builder
             .preopened_dir(&dir.host, &dir.guest, dir.read_only)
-            .map_err(|e| Exit::failure(format!("--dir: {e}")))?;
+            .map_err(|e| Exit::failure(exit::with_hint(&format!("--dir: {e}"), single_colon(dir))))?;
     }
     builder.build().map_err(bad)
+}
+
+/// What to say to those who are used to `HOST:GUEST`.
+fn single_colon(dir: &Dir) -> Option<String> {
+    let (host, guest) = dir.host.split_once(':').filter(|_| !Path::new(&dir.host).exists())?;
+    Some(format!("the host's and the guest's directory are separated by two colons: --dir {host}::{guest}"))
 }
 
 impl Run {
@@ -169,7 +220,9 @@ impl Run {
             let file = preload.file.display().to_string();
             wasi(linker, &library)?;
             link::complete(linker, &library, &file, policy)?;
-            if let Err(e) = linker.module(&mut self.store, &preload.name, &library) {
+            let linked = linker.module(&mut self.store, &preload.name, &library);
+            self.libraries.push(library);
+            if let Err(e) = linked {
                 self.file = file;
                 return Err(self.explain(&e));
             }
@@ -191,15 +244,23 @@ impl Run {
 
     /// Runs a command. A reactor has been initialised, and there is nothing more to do.
     fn start(&mut self, instance: Instance, module: &Module) -> Result<(), Exit> {
-        if let Some(func) = self.entry(instance, module, "_start")? {
-            return self.call(func, &[]).map(drop);
+        // The function without a name is a module's default.
+        for name in ["_start", ""] {
+            if let Some(func) = self.entry(instance, module, name)? {
+                return self.call(func, &[]).map(drop);
+            }
         }
         let functions = functions(module);
-        if module.get_export("_initialize").is_some() || functions.is_empty() {
+        if functions.is_empty() {
+            return Ok(());
+        }
+        let hint = format!("call one of its functions with --invoke NAME: {}", listed(&functions));
+        if module.get_export("_initialize").is_some() {
+            let message = format!("note: {}: a reactor: it was initialised, and nothing was run", self.file);
+            output::complain(&exit::with_hint(&message, Some(hint)));
             return Ok(());
         }
         let message = format!("{}: not a program: it exports no function `_start`", self.file);
-        let hint = format!("call one of its functions with --invoke NAME: {}", listed(&functions));
         Err(Exit::failure(exit::with_hint(&message, Some(hint))))
     }
 
@@ -262,7 +323,7 @@ impl Run {
 /// The functions that a module exports, with their types.
 fn functions(module: &Module) -> Vec<String> {
     let exports = module.exports().filter_map(|e| match e.ty() {
-        ExternType::Func(ty) => Some(format!("{} {ty}", e.name())),
+        ExternType::Func(ty) if e.name() != "_initialize" => Some(format!("{} {ty}", e.name())),
         _ => None,
     });
     exports.collect()

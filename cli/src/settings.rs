@@ -2,8 +2,9 @@
 //!
 //! Out: the runtime's configuration.
 
-use crate::args::{CacheChoice, Execution, Memory, Tier};
-use vm::{Cache, MemoryMode};
+use crate::args::{CacheChoice, Compiler, Execution, Memory, Tier};
+use crate::exit::Exit;
+use vm::{Cache, CompileFilter, Config, MemoryMode};
 
 /// What executes functions.
 pub(crate) fn tier(tier: Tier) -> vm::Tier {
@@ -35,4 +36,22 @@ pub(crate) fn cache(choice: &CacheChoice) -> Option<Cache> {
         (Some(dir), _) => Some(Cache::at(dir)),
         (None, _) => Cache::user(),
     }
+}
+
+/// `--jit-filter`
+pub(crate) fn filter(text: &str) -> Result<CompileFilter, String> {
+    CompileFilter::parse(text).map_err(|e| e.to_string())
+}
+
+/// `--jit-passes`, which an engine understands.
+pub(crate) fn passes(text: &str) -> Result<String, String> {
+    Config::new().change_passes(text).map(|_| text.to_string()).map_err(|e| e.to_string())
+}
+
+/// Sets what of the compiler is used.
+pub(crate) fn compiler(config: &mut Config, choice: &Compiler) -> Result<(), Exit> {
+    config.compile_filter(choice.jit_filter.clone());
+    let text = choice.jit_passes.as_deref().unwrap_or_default();
+    config.change_passes(text).map_err(|e| Exit::usage(e.to_string()))?;
+    Ok(())
 }

@@ -1,21 +1,84 @@
 //! Suggestions for slips on the command line that clap's own measure of similarity misses.
 //!
-//! In: an error of clap and the definition of the command line. Out: the same error with a tip where there is a good
-//! one: swapped letters (`rnu`, `--dri`), or a module in the place of a command (`vm app.wasm`).
+//! In: an error of clap, the definition of the command line, and the command given. Out: the same error with a tip where there is a
+//! good one: swapped letters (`rnu`, `--dri`), an option of another command, or one that other runtimes have.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use std::path::Path;
 
-/// Adds a tip to an error.
-pub(crate) fn improve(e: &mut Error, definition: &Command) {
+/// Options of other runtimes, and what does the same here.
+const HABITS: &[(&[&str], &str)] = &[
+    (&["--mapdir", "--map-dir", "--volume", "-v", "--mount", "-d"], "directories are given with --dir HOST::GUEST"),
+    (
+        &["--memory-page-limit", "--max-memory-size", "--heap-size", "--memory-limit"],
+        "--max-memory SIZE limits memory, in bytes: a page has 64K",
+    ),
+    (&["--gas-limit", "--enable-gas-measuring", "--metering"], "--fuel N limits how many instructions are executed"),
+    (&["--time-limit", "--wasm-timeout", "--time-out"], "--timeout DURATION stops the guest, such as --timeout 2s"),
+    (
+        &["--reactor", "--entrypoint", "--entry", "-e", "-f", "--function"],
+        "--invoke NAME calls a function; reactors are initialised before",
+    ),
+    (&["--stack-size", "--max-wasm-stack", "--wasm-stack"], "--max-stack SIZE limits the stack"),
+    (
+        &["-S", "--wasi", "--inherit-env"],
+        "--env NAME passes a variable on, --net opens the network, --dir gives a directory",
+    ),
+    (
+        &["-W", "--wasm"],
+        "--fuel, --timeout, --max-memory and --max-stack set limits; proposals are on (docs/PROPOSALS.md)",
+    ),
+    (
+        &[
+            "-C",
+            "--codegen",
+            "-D",
+            "--debug",
+            "--cranelift",
+            "--singlepass",
+            "--llvm",
+            "--jit",
+            "--interpreter",
+            "--interp",
+            "--force-interpreter",
+        ],
+        "--tier interp, jit or auto says what executes functions",
+    ),
+    (
+        &[
+            "--enable-all",
+            "--enable-threads",
+            "--enable-simd",
+            "--enable-gc",
+            "--enable-tail-call",
+            "--enable-memory64",
+            "--enable-exception-handling",
+            "--all-features",
+        ],
+        "leave it out: proposals are on (docs/PROPOSALS.md)",
+    ),
+    (
+        &["--allow-net", "--net-all", "--inherit-network", "--addr-pool", "--allow-ip", "--enable-net"],
+        "--net opens the network, wholly or in part",
+    ),
+    (&["--tcplisten", "--tcp-listen"], "--listen ADDRESS:PORT gives the guest a listener"),
+    (
+        &["--optimize", "--optimise", "-O", "--opt-level"],
+        "`vm run` compiles with all optimisations; `vm aot -O LEVEL` chooses",
+    ),
+    (&["--cache-dir"], "--cache DIR keeps compiled code there"),
+    (&["--disable-cache"], "--no-cache does without the cache"),
+    (&["--allow-command"], "guests cannot start other programs"),
+];
+
+/// Adds a tip to an error of a command.
+pub(crate) fn improve(e: &mut Error, definition: &Command, command: Option<&str>) {
     match e.kind() {
         ErrorKind::InvalidSubcommand => {
             let Some(given) = string(e, ContextKind::InvalidSubcommand) else { return };
             let names = definition.get_subcommands().map(Command::get_name);
-            if looks_like_module(&given) {
-                tip(e, format!("to run a module, use `vm run {given}`"));
-            } else if e.get(ContextKind::SuggestedSubcommand).is_none()
+            if e.get(ContextKind::SuggestedSubcommand).is_none()
                 && let Some(name) = nearest(&given, names)
             {
                 tip(e, format!("a similar subcommand exists: '{name}'"));
@@ -23,13 +86,27 @@ pub(crate) fn improve(e: &mut Error, definition: &Command) {
         }
         ErrorKind::UnknownArgument => {
             let Some(given) = string(e, ContextKind::InvalidArg) else { return };
-            // Which command was given is not part of the error: any option of any of them may be meant.
-            let options = definition.get_subcommands().flat_map(Command::get_arguments).filter_map(|a| a.get_long());
-            let wanted = given.strip_prefix("--").and_then(|given| nearest(given, options));
+            let given = given.split('=').next().unwrap_or_default();
+            let known = |c: &Command| has(c, given);
+            let own = |c: &&Command| {
+                command.is_some_and(|name| c.get_name() == name || c.get_all_aliases().any(|a| a == name))
+            };
+            let others =
+                definition.get_subcommands().filter(|c| !own(c) && known(c)).map(|c| format!("`vm {}`", c.get_name()));
+            let others: Vec<String> = others.collect();
+            let habit = HABITS.iter().find(|(options, _)| options.contains(&given)).map(|(_, ours)| ours);
+            if let (Some(ours), true) = (habit, others.is_empty() || command == Some("run")) {
+                return retip(e, (*ours).to_string());
+            }
+            if !others.is_empty() {
+                return retip(e, format!("'{given}' is an option of {}", others.join(", ")));
+            }
             if e.get(ContextKind::SuggestedArg).is_some() {
                 return;
             }
-            match wanted {
+            let options = definition.get_subcommands().filter(|c| own(c) || command.is_none());
+            let options = options.flat_map(Command::get_arguments).filter_map(|a| a.get_long());
+            match given.strip_prefix("--").and_then(|given| nearest(given, options)) {
                 Some(name) => tip(e, format!("a similar option exists: '--{name}'")),
                 // clap's tip to pass it as a value hides that there is no such option.
                 None => drop(e.remove(ContextKind::Suggested)),
@@ -51,7 +128,22 @@ fn tip(e: &mut Error, text: String) {
     e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![text.into()]));
 }
 
-fn looks_like_module(given: &str) -> bool {
+/// Whether a command has an option, long or short.
+fn has(command: &Command, option: &str) -> bool {
+    let long = option.strip_prefix("--");
+    let short = option.strip_prefix('-').filter(|o| o.chars().count() == 1).and_then(|o| o.chars().next());
+    command
+        .get_arguments()
+        .any(|a| (long.is_some() && a.get_long() == long) || (short.is_some() && a.get_short() == short))
+}
+
+/// The tip in place of clap's own.
+fn retip(e: &mut Error, text: String) {
+    e.remove(ContextKind::SuggestedArg);
+    tip(e, text);
+}
+
+pub(crate) fn looks_like_module(given: &str) -> bool {
     let path = Path::new(given);
     path.extension().is_some_and(|x| x == "wasm" || x == "wat") || path.is_file()
 }
@@ -95,6 +187,16 @@ mod tests {
         {
             assert_eq!(distance(a.as_bytes(), b.as_bytes()), d, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn options_of_others_are_none_of_ours() {
+        let definition = crate::args::definition();
+        let run = definition.find_subcommand("run").unwrap();
+        for option in HABITS.iter().flat_map(|(options, _)| *options) {
+            assert!(!has(run, option), "{option}");
+        }
+        assert!(has(run, "--dir") && has(definition.find_subcommand("aot").unwrap(), "-O"));
     }
 
     #[test]

@@ -13,8 +13,11 @@ pub(crate) fn run(args: &WastArgs) -> Result<(), Exit> {
         compile_threads: args.execution.compile_threads,
         memory_mode: settings::memory_mode(args.execution.memory),
         fuel: args.fuel,
+        deterministic: args.execution.deterministic,
         gc_stress: args.execution.gc_stress.unwrap_or(0),
         timeout: args.timeout,
+        jit_filter: args.compiler.jit_filter.clone(),
+        jit_passes: args.compiler.jit_passes.clone().unwrap_or_default(),
         print: true,
         ..Config::default()
     };

@@ -7,8 +7,7 @@
 use crate::modules;
 use crate::support::Rng;
 use jit::frontend::ModuleFacts;
-use jit::passes::Switches;
-use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Place, Settings};
+use jit::{Code, CompileError, CpuFeatures, Entry, Landing, ModuleEnv, Place, Settings};
 use wasm::TypeRegistry;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -60,21 +59,19 @@ fn settings(rng: &mut Rng, module: &wasm::Module) -> Settings {
     let can_guard = module.memories.first().is_some_and(|m| !m.is64 && m.page_size_log2 == 16);
     let (guarded, fuel, interruptible, mut segment) = (can_guard && coin(), coin(), coin(), coin());
     segment &= guarded || coin();
-    let passes = if rng.chance(60) { Switches::default() } else { some(rng) };
-    Settings { cpu, guarded, segment, fuel, interruptible, passes }
-}
-
-fn some(rng: &mut Rng) -> Switches {
-    let mut coin = || rng.chance(50);
-    Switches {
-        fold: coin(),
-        if_convert: coin(),
-        dce: coin(),
-        merge_blocks: coin(),
-        cold: coin(),
-        rotate: coin(),
-        inline: coin(),
-        ..Switches::default()
+    let (mask_tables, mask_memories, canonical_nans) = (coin(), coin(), coin());
+    let (passes, tunables) = if rng.chance(60) { Default::default() } else { jit::tunables::random(rng.next()) };
+    Settings {
+        cpu,
+        guarded,
+        segment,
+        fuel,
+        canonical_nans,
+        interruptible,
+        mask_tables,
+        mask_memories,
+        passes,
+        tunables,
     }
 }
 
@@ -87,8 +84,11 @@ fn check(code: &Code) {
     assert!(code.traps.iter().all(|t| exists(t.wasm)) && code.calls.iter().all(|c| exists(c.1)));
     // Each is in the function itself or in a place before it.
     assert!(code.places.iter().zip(Place::INLINED..).all(|(p, number)| p.caller < number));
-    let is_landing = |&(from, to): &(u32, u32)| code.calls.iter().any(|c| c.0 == from) && to < code.code_len;
-    assert!(code.landings.is_sorted() && code.landings.iter().all(is_landing));
+    let is_landing = |l: &Landing| {
+        let tags = usize::from(l.tags) <= code.tags.len();
+        tags && l.to < code.code_len && code.calls.iter().any(|c| c.0 == l.at)
+    };
+    assert!(code.landings.is_sorted_by_key(|l| l.at) && code.landings.iter().all(is_landing));
     assert!(code.relocs.iter().all(|r| r.at + 4 <= code.code_len));
     assert_eq!(code.prologue.last().map(|p| p.1), Some(code.frame_size));
 }

@@ -45,7 +45,10 @@ pub fn differential(data: &[u8]) {
 fn compare(modes: &[Mode], bytes: &[u8], seed: u64, rng: &mut Rng) {
     let Some(first) = behaviour::run(&modes[0], bytes, seed, PATIENCE) else { return };
     for _ in 0..3 {
-        let mode = &modes[1 + rng.below(modes.len() - 1)];
+        let chosen = rng.below(modes.len());
+        // In the place of the first, which the others are compared with.
+        let random = (chosen == 0).then(|| support::random_mode(rng.next()));
+        let mode = random.as_ref().unwrap_or(&modes[chosen]);
         let other = behaviour::run(mode, bytes, seed, PATIENCE);
         mode.assert_compiler_is_well("a module");
         let Some(other) = other else { continue };

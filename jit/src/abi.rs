@@ -20,13 +20,14 @@
 //! called through an adapter for their type with the `VmFuncRef` in `rax`.
 //!
 //! **Helpers** are C functions of the runtime, called through `VmContext::helpers`, first argument the context, all
-//! arguments and the result 64-bit integers. Those that can fail return `{ value, failed }` in `rax` and `rdx`; compiled
-//! code then traps with [`TrapCode::Raised`], and the reason is in the store.
+//! arguments and the result 64-bit integers. Those that can fail return `{ value, failed }` in `rax` and `rdx`; the reason
+//! is in the store. Compiled code then calls through `VmContext::raise`, from which it does not come back: an instruction of [`RAISE_LEN`]
+//! bytes that has a trap [`TrapCode::Raised`] in the table, but costs no fault.
 //!
 //! **Traps** are faults at known places: a guard page, `ud2`, `div`. [`crate::Code::traps`] has the kind of each.
 //!
 //! **Exceptions** that a frame of compiled code lets through are traps like others. The runtime looks for a caller in whose
-//! [`crate::Code::landings`] the call is: that one goes on at the address given there, with the stack pointer as behind the call, the registers
+//! [`crate::Code::landings`] the call is, with a clause for the exception's tag: that one goes on at the address given there, with the stack pointer as behind the call, the registers
 //! that calls keep restored by [`crate::Code::saved`] of the frames in between, and the exception in `VmContext::exception`. The code
 //! there resets that and tries its clauses; the results of the call mean nothing then.
 //!
@@ -50,6 +51,8 @@ pub const FUEL: u8 = 13;
 pub const ARG_AREA_STRIDE: u32 = 16;
 /// Size of the argument area in bytes: as many values as a function may have parameters or results.
 pub const ARG_AREA_SIZE: usize = 1024 * ARG_AREA_STRIDE as usize;
+/// Length in bytes of the call after a failure of a helper.
+pub const RAISE_LEN: u32 = 7;
 /// Greatest frame in bytes without a check of the stack. The guard area under the native stack is larger than this.
 pub const MAX_UNCHECKED_FRAME: u32 = 16 << 10;
 
@@ -134,7 +137,7 @@ trap_codes! {
     /// A poll at a loop or function entry found the interrupt flag set: the runtime looks why, and may let the code go on at
     /// the instruction behind the `ud2`.
     Interrupted,
-    /// A helper failed: the store has the reason.
+    /// A helper failed, and code calls the runtime: the store has the reason.
     Raised,
 }
 

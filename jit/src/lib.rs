@@ -17,6 +17,7 @@ pub mod ir;
 pub mod passes;
 pub mod regalloc;
 pub mod schedule;
+pub mod tunables;
 pub mod x64;
 
 use abi::TrapCode;
@@ -40,7 +41,7 @@ pub struct CpuFeatures {
 }
 
 /// What may differ between two compilations of the same function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, Serialize, Deserialize)]
 pub struct Settings {
     /// The processor's features.
     pub cpu: CpuFeatures,
@@ -50,10 +51,18 @@ pub struct Settings {
     pub segment: bool,
     /// Whether code charges fuel, with the interpreter's exact counts.
     pub fuel: bool,
+    /// Whether every NaN that an operator makes is the canonical one, so that results are the same everywhere.
+    pub canonical_nans: bool,
     /// Whether code polls the interrupt flag at loops and function entries.
     pub interruptible: bool,
+    /// Whether null is taken for an element of a table whose index is out of bounds, by processors that run ahead of the check.
+    pub mask_tables: bool,
+    /// Whether indices of memories that are checked become zero in that case.
+    pub mask_memories: bool,
     /// Switches of the passes.
     pub passes: passes::Switches,
+    /// Limits that cannot change what code does.
+    pub tunables: tunables::Tunables,
 }
 
 /// A module as the compiler sees it.
@@ -144,6 +153,17 @@ impl Place {
     }
 }
 
+/// Where code goes on after an exception from a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// Offset of the call's return address.
+    pub at: u32,
+    /// Offset of the code to go on at.
+    pub to: u32,
+    /// Number, from 1, of the list in [`Code::tags`] of what the clauses there catch; 0 if that may be anything.
+    pub tags: u8,
+}
+
 /// Machine code of one function or adapter. Position-independent but for its relocations; entered at its first byte.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
@@ -164,8 +184,10 @@ pub struct Code {
     pub traps: Vec<TrapSite>,
     /// Sorted: offset of the return address of each call, and [position](Place) of the instruction that calls.
     pub calls: Vec<(u32, u32)>,
-    /// Sorted: offset of the return address of each call whose exceptions are caught here, and of the code to go on at with one.
-    pub landings: Vec<(u32, u32)>,
+    /// Sorted by `at`: calls whose exceptions are caught here.
+    pub landings: Vec<Landing>,
+    /// Lists of tags, by index in the module, that landings speak of.
+    pub tags: Vec<Box<[u32]>>,
     /// The places that positions name.
     pub places: Vec<Place>,
     /// What it cost.
@@ -207,13 +229,17 @@ pub enum CompileError {
 /// A stage of the pipeline to be shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// As the front end made it.
+    /// Intermediate code as the front end made it.
     Ir,
-    /// After the passes, scheduled.
-    Opt,
+    /// Intermediate code after a pass.
+    After(passes::Pass),
+    /// Intermediate code with every value in its place.
+    Scheduled,
     /// Machine instructions before registers are allocated.
     Lowered,
-    /// Machine code (hexadecimal beside the instructions with registers).
+    /// Machine instructions with registers.
+    Allocated,
+    /// Machine code (hexadecimal behind the instructions with registers).
     Asm,
 }
 
@@ -248,17 +274,38 @@ impl Clock {
 /// # Errors
 /// When the body is not valid, or contains what the compiler cannot do.
 pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settings) -> Result<Code, CompileError> {
+    observed(env, own_func, entry, settings, &mut |_, _| {})
+}
+
+/// The text of a stage, made if it is asked for.
+type Text<'a> = &'a dyn Fn() -> String;
+
+/// Compiles a function; `observe` hears of every stage.
+fn observed(
+    env: &ModuleEnv<'_>,
+    own_func: u32,
+    entry: Entry,
+    settings: &Settings,
+    observe: &mut dyn FnMut(Stage, Text<'_>),
+) -> Result<Code, CompileError> {
     let mut clock = Clock::start();
     let mut f = frontend::build(env, own_func, entry, settings)?;
     clock.phase("frontend");
-    passes::run(&mut f, settings, &mut |name, time| clock.phases.push((name, time)));
+    observe(Stage::Ir, &|| f.to_string());
+    passes::run(&mut f, settings, &mut |row, f, time| {
+        clock.phases.push((row.name, time));
+        observe(Stage::After(row.pass), &|| f.to_string());
+    });
     clock.last = Instant::now();
-    let schedule = schedule::run(&mut f);
+    let schedule = schedule::run(&mut f, settings);
     clock.phase("schedule");
+    observe(Stage::Scheduled, &|| f.to_string());
     let lowered = x64::lower(&f, &schedule, env, settings);
     clock.phase("lower");
+    observe(Stage::Lowered, &|| x64::list(&lowered, None));
     let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
     clock.phase("regalloc");
+    observe(Stage::Allocated, &|| x64::list(&lowered, Some(&places)));
     if cfg!(debug_assertions)
         && let Err(e) = regalloc::check(&lowered.input, &x64::regs(settings), &places)
     {
@@ -266,6 +313,7 @@ pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Sett
     }
     let mut code = x64::emit(&lowered, &places);
     clock.phase("emit");
+    observe(Stage::Asm, &|| x64::list(&lowered, Some(&places)) + &hexadecimal(&code));
     code.stats = CodeStats {
         wasm_bytes: env.module.bodies[own_func as usize].range().len() as u32,
         phases: clock.phases,
@@ -274,7 +322,8 @@ pub fn compile(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Sett
     Ok(code)
 }
 
-/// A stage of a function's compilation as text.
+/// A stage of a function's compilation as text; of a pass that runs several times, what each has made. Nothing if the stage is never
+/// reached.
 ///
 /// # Errors
 /// As [`compile`].
@@ -285,31 +334,25 @@ pub fn inspect(
     settings: &Settings,
     stage: Stage,
 ) -> Result<String, CompileError> {
-    let mut f = frontend::build(env, own_func, entry, settings)?;
-    if stage == Stage::Ir {
-        return Ok(f.to_string());
-    }
-    passes::run(&mut f, settings, &mut |_, _| {});
-    let schedule = schedule::run(&mut f);
-    if stage == Stage::Opt {
-        return Ok(f.to_string());
-    }
-    let lowered = x64::lower(&f, &schedule, env, settings);
-    if stage == Stage::Lowered {
-        return Ok(x64::list(&lowered, None));
-    }
-    let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
-    let code = x64::emit(&lowered, &places);
-    let mut text = x64::list(&lowered, Some(&places));
-    let _ = writeln!(text, "code: {} bytes, frame {}", code.code_len, code.frame_size);
+    let mut found: Vec<String> = Vec::new();
+    observed(env, own_func, entry, settings, &mut |at, text| {
+        if at == stage {
+            found.push(text());
+        }
+    })?;
+    Ok(found.join("\n"))
+}
+
+fn hexadecimal(code: &Code) -> String {
+    let mut text = format!("code: {} bytes, frame {}\n", code.code_len, code.frame_size);
     for (i, line) in code.bytes.chunks(16).enumerate() {
-        let _ = write!(text, "{:6x} ", i * 16);
+        let _ = write!(text, "{:6x} ", i * 16); // writing to a String does not fail
         for b in line {
             let _ = write!(text, " {b:02x}");
         }
         text.push('\n');
     }
-    Ok(text)
+    text
 }
 
 pub use x64::adapter::{entry_adapter, exit_adapter};

@@ -12,8 +12,10 @@
 //!   call that may throw are there behind it only.
 //! - A value is made apart in arms of a table only where neither the block itself nor most arms need it.
 
+use crate::Settings;
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Func, Op, Type, Value};
+use crate::passes::{Pass, Switches};
 
 /// What scheduling found out.
 #[derive(Debug, Default)]
@@ -59,9 +61,9 @@ fn is_step(f: &Func, v: Value) -> bool {
 }
 
 /// Schedules a function.
-pub fn run(f: &mut Func) -> Schedule {
+pub fn run(f: &mut Func, settings: &Settings) -> Schedule {
     let cfg = Cfg::new(f);
-    let mut s = Scheduler::new(f, cfg);
+    let mut s = Scheduler::new(f, cfg, settings);
     s.find_needed(f);
     s.place(f);
     s.order_all(f);
@@ -81,13 +83,13 @@ struct Scheduler {
     /// Uses of pure values: per value the first entry of `links`, which has user and next entry.
     users: Vec<u32>,
     links: Vec<(Value, u32)>,
+    on: Switches,
+    /// In how many arms of a `br_table` a value may be computed apart.
+    most_arms: usize,
 }
 
-/// In how many arms of a `br_table` a value may be computed apart.
-const MAX_ARMS: usize = 64;
-
 impl Scheduler {
-    fn new(f: &Func, cfg: Cfg) -> Scheduler {
+    fn new(f: &Func, cfg: Cfg, settings: &Settings) -> Scheduler {
         let n = f.insts.len();
         Scheduler {
             cfg,
@@ -97,6 +99,8 @@ impl Scheduler {
             postorder: Vec::new(),
             users: vec![NONE; n],
             links: Vec::new(),
+            on: settings.passes,
+            most_arms: settings.tunables.schedule_arms as usize,
         }
     }
 
@@ -168,7 +172,7 @@ impl Scheduler {
 
     /// Final blocks, users before arguments.
     fn place(&mut self, f: &mut Func) {
-        let switches = self.cfg.rpo.iter().any(|&b| is_switch(f, b));
+        let switches = self.on.has(Pass::Arms) && self.cfg.rpo.iter().any(|&b| is_switch(f, b));
         for i in 0..self.cfg.rpo.len() {
             let b = self.cfg.rpo[i];
             for &v in &f.blocks[b.index()].insts {
@@ -186,8 +190,12 @@ impl Scheduler {
             if switches && is_switch(f, late) && self.split(f, v, late) {
                 continue;
             }
-            let block = if stays(f, v) { late } else { self.best(Block(self.block_of[v.index()]), late) };
-            let block = if is_step(f, v) { self.before_latch(f, block) } else { block };
+            let block = if stays(f, v) || !self.on.has(Pass::Hoist) {
+                late
+            } else {
+                self.best(Block(self.block_of[v.index()]), late)
+            };
+            let block = if is_step(f, v) && self.on.has(Pass::Latch) { self.before_latch(f, block) } else { block };
             self.block_of[v.index()] = block.0;
             for &a in f.args(v) {
                 self.used_in(a, block);
@@ -224,7 +232,7 @@ impl Scheduler {
                     arms[i].1 = self.cfg.common(arms[i].1, block);
                     arms[i].2.push(user);
                 }
-                None if arms.len() == MAX_ARMS => return false,
+                None if arms.len() == self.most_arms => return false,
                 None => arms.push((arm, block, vec![user])),
             }
         }

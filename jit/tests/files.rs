@@ -73,17 +73,17 @@ fn frontend_text(path: &Path, source: &str) -> String {
     let module = wasm::parse(&bytes, wasm::default_features(), &types).expect("a module");
     let facts = ModuleFacts::new(&module, &bytes, &types);
     let env = ModuleEnv { module: &module, bytes: &bytes, types: &types, facts: &facts };
+    let all = passes::Switches::default();
     let settings = Settings {
         cpu: CpuFeatures::default(),
         guarded: !has("unguarded"),
         segment: false,
         fuel: has("fuel"),
         interruptible: has("poll"),
-        passes: passes::Switches {
-            mask_memories: has("mask_memories"),
-            inline: !has("uninlined"),
-            ..Default::default()
-        },
+        mask_tables: true,
+        mask_memories: has("mask_memories"),
+        passes: if has("uninlined") { all.without(passes::Pass::Inline) } else { all },
+        tunables: Default::default(),
     };
     let number = |s: &str| s.split_whitespace().next().and_then(|n| n.parse::<usize>().ok()).expect("a number");
     let target = options.split_once("loop ").map(|(_, n)| number(n));
@@ -98,7 +98,7 @@ fn frontend_text(path: &Path, source: &str) -> String {
             Ok(mut func) => {
                 func.verify().unwrap_or_else(|e| panic!("{} function {f}: {e}", path.display()));
                 if has("passes") {
-                    passes::run(&mut func, &settings, &mut |_, _| {});
+                    passes::run(&mut func, &settings, &mut |_, _, _| {});
                 }
                 out.push_str(&func.print());
             }

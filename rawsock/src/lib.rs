@@ -1,6 +1,6 @@
-//! The one socket option that no safe library has: `SO_RCVLOWAT`, how many bytes must be there for a stream to count as
-//! readable. In: a borrowed socket; out: the host's answer. Invariant: the host reads and writes the one number that it
-//! is shown.
+//! What of the system no safe library has. `SO_RCVLOWAT`: how many bytes must be there for a stream to count as readable; what a pipe
+//! without a reader does to its writer; which descriptors programs that are started inherit. In: a borrowed socket, or nothing;
+//! out: the host's answer. Invariant: the host reads and writes the one number that it is shown; nothing is closed.
 
 use std::io::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd};
@@ -30,6 +30,34 @@ pub fn receive_low_water(socket: impl AsFd) -> Result<i32> {
     let result =
         unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw mut bytes).cast(), &raw mut len) };
     if result == 0 { Ok(bytes) } else { Err(Error::last_os_error()) }
+}
+
+/// Has those who write to a pipe without a reader get an error in place of a signal that ends the process, unless somebody has
+/// decided otherwise already.
+pub fn survive_broken_pipes() {
+    // SAFETY: the structure is plain data, and the host writes no more than it; `SIG_IGN` runs no code of ours.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_DFL {
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        }
+    }
+}
+
+/// Has programs that this process starts from now on inherit the three standard descriptors only, out of those that are open now.
+pub fn keep_descriptors_to_ourselves() {
+    // SAFETY: descriptors are marked, none is closed.
+    if unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } == 0 {
+        return;
+    }
+    // Before Linux 5.11 they are marked one by one.
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    for fd in open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<libc::c_int>().ok()) {
+        if fd > 2 {
+            // SAFETY: as above; of a number that is not open any more the host says so.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct Config {
     pub validation: Validation,
     /// Whether fuel is consumed; there is always enough of it.
     pub fuel: bool,
+    /// Whether NaNs are canonical; see [`vm::Config::deterministic`].
+    pub deterministic: bool,
     /// A cache in which every module is compiled ahead and from which it is read again before it runs.
     pub cache: Option<vm::Cache>,
     /// The proposals that modules may use.
@@ -40,6 +42,10 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Whether garbage is collected at every allocation of so many; 0 when there is a reason to.
     pub gc_stress: u32,
+    /// Which functions are compiled, if not all.
+    pub jit_filter: Option<vm::CompileFilter>,
+    /// Changes to the compiler's passes; see [`vm::Config::change_passes`].
+    pub jit_passes: String,
     /// Whether calls of `spectest.print*` write their arguments to standard output.
     pub print: bool,
 }
@@ -53,10 +59,13 @@ impl Default for Config {
             memory_mode: MemoryMode::default(),
             validation: Validation::default(),
             fuel: false,
+            deterministic: false,
             cache: None,
             features: all_features(),
             timeout: None,
             gc_stress: 0,
+            jit_filter: None,
+            jit_passes: String::new(),
             print: false,
         }
     }
@@ -71,9 +80,14 @@ impl Config {
             .memory_mode(self.memory_mode)
             .validation(self.validation)
             .fuel(self.fuel)
+            .deterministic(self.deterministic)
             .cache(self.cache.clone())
             .gc_stress(self.gc_stress)
-            .features(self.features);
+            .features(self.features)
+            .compile_filter(self.jit_filter.clone());
+        if let Err(e) = config.change_passes(&self.jit_passes) {
+            panic!("{e}");
+        }
         if let Some(n) = self.tier_threshold {
             config.tier_threshold(n);
         }

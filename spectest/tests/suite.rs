@@ -39,9 +39,12 @@ fn configurations() -> Vec<(&'static str, Config)> {
         ("gc_stress_jit", Config { gc_stress: 1, tier: Tier::Jit, ..base.clone() }),
         ("interp_fuel", Config { fuel: true, ..base.clone() }),
         ("jit", Config { tier: Tier::Jit, ..base.clone() }),
+        ("interp_deterministic", Config { deterministic: true, ..base.clone() }),
+        ("jit_deterministic", Config { deterministic: true, tier: Tier::Jit, ..base.clone() }),
         ("cached", Config { tier: Tier::Jit, cache: Some(Cache::at(cache_directory())), ..base.clone() }),
         ("jit_checked", Config { tier: Tier::Jit, memory_mode: MemoryMode::Checked, ..base.clone() }),
         ("jit_fuel", Config { tier: Tier::Jit, fuel: true, ..base.clone() }),
+        ("jit_random", Config { tier: Tier::Jit, jit_passes: RANDOM.into(), ..base.clone() }),
         // Every function at its first call, while the guest waits; the call under way goes on in the interpreter.
         ("auto", Config { tier: Tier::Auto, tier_threshold: Some(1), compile_threads: Some(0), ..base.clone() }),
         // Every loop at its first iteration, from which on compiled code takes over.
@@ -54,8 +57,21 @@ fn cache_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("suite-cache-{}", std::process::id()))
 }
 
+/// Stands for passes and limits of the compiler chosen at random, others for every script.
+const RANDOM: &str = "random";
+
+/// The choice for a script: by its name, and by `VM_FUZZ_SEED` for longer runs.
+fn random_passes(name: &str) -> String {
+    let seed = std::env::var("VM_FUZZ_SEED").ok().and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
+    let of_name = name.bytes().fold(seed, |n, b| n.wrapping_mul(31).wrapping_add(b.into()));
+    format!("random:{of_name}")
+}
+
 /// Runs a script; if in a cache, in one of its own, which is gone afterwards.
 fn run(name: &str, file: &str, text: &str, config: &Config) -> Report {
+    if config.jit_passes == RANDOM {
+        return spectest::run(file, text, &Config { jit_passes: random_passes(name), ..config.clone() });
+    }
     let Some(cache) = &config.cache else { return spectest::run(file, text, config) };
     let dir = cache.path().join(name.replace("::", "-"));
     let report = spectest::run(file, text, &Config { cache: Some(Cache::at(&dir)), ..config.clone() });

@@ -1,7 +1,11 @@
 //! Settings of an engine.
 
 use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::tier::filter::CompileFilter;
 use jit::CpuFeatures;
+use jit::passes::Switches;
+use jit::tunables::Tunables;
 use wasm::Features;
 
 /// When function bodies are validated.
@@ -57,6 +61,7 @@ const SAMPLE_INTERVAL: u32 = 1_009;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) fuel: bool,
+    pub(crate) deterministic: bool,
     pub(crate) validation: Validation,
     pub(crate) tier: Tier,
     pub(crate) max_stack: usize,
@@ -69,10 +74,11 @@ pub struct Config {
     pub(crate) compile_log: bool,
     pub(crate) profile: Option<Profile>,
     pub(crate) gdb: bool,
-    pub(crate) passes: jit::passes::Switches,
+    pub(crate) passes: Switches,
+    pub(crate) tunables: Tunables,
+    pub(crate) filter: Option<CompileFilter>,
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
-    pub(crate) interpreted: Option<String>,
     cpu: Option<Processor>,
 }
 
@@ -123,6 +129,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             fuel: false,
+            deterministic: false,
             validation: Validation::default(),
             tier: Tier::default(),
             max_stack: 8 << 20,
@@ -135,10 +142,11 @@ impl Default for Config {
             compile_log: false,
             profile: None,
             gdb: false,
-            passes: Default::default(),
+            passes: Switches::default(),
+            tunables: Tunables::default(),
+            filter: None,
             cache: None,
             gc_stress: 0,
-            interpreted: None,
             cpu: None,
         }
     }
@@ -152,6 +160,14 @@ impl Config {
     /// Whether guests consume fuel: one unit per WebAssembly instruction, charged per basic block.
     pub fn fuel(&mut self, on: bool) -> &mut Self {
         self.fuel = on;
+        self
+    }
+    /// Whether guests compute the same bits on every processor and in every tier: NaNs that arithmetic makes are the canonical ones.
+    /// Off, their signs and payloads are any that the specification allows, and may differ from tier to tier. Relaxed vector
+    /// instructions are their strict relatives (a multiplication and addition are rounded twice) in either case. It costs a comparison
+    /// per floating-point operation. What comes from outside, such as clocks and random numbers, is the embedder's to fix.
+    pub fn deterministic(&mut self, on: bool) -> &mut Self {
+        self.deterministic = on;
         self
     }
     /// When function bodies are validated.
@@ -224,39 +240,38 @@ impl Config {
     }
     /// How much the compiler tries to improve code: 0, 1 or, which is the default, 2.
     pub fn optimisation(&mut self, level: u8) -> &mut Self {
-        let all = jit::passes::Switches::default();
-        self.passes = match level {
-            0 => jit::passes::Switches {
-                fold: false,
-                if_convert: false,
-                merge_blocks: false,
-                cold: false,
-                polls: false,
-                unroll: false,
-                rotate: false,
-                inline: false,
-                ..all
-            },
-            1 => jit::passes::Switches { if_convert: false, rotate: false, unroll: false, inline: false, ..all },
-            _ => all,
-        };
+        self.passes = Switches::level(level);
         self
     }
-    /// Which passes of the compiler run.
+    /// Which passes of the compiler run, and its limits; code does the same whatever they are.
     #[doc(hidden)]
-    pub fn passes(&mut self, switches: jit::passes::Switches) -> &mut Self {
-        self.passes = switches;
+    pub fn passes(&mut self, switches: Switches, tunables: Tunables) -> &mut Self {
+        (self.passes, self.tunables) = (switches, tunables);
+        self
+    }
+    /// Changes which passes of the compiler run: names, each behind `-` or `+`, separated by commas; `all` or `none` first; or
+    /// `random:N` for passes and limits that the number chooses.
+    ///
+    /// # Errors
+    /// When there is no pass of a name; the message lists them.
+    pub fn change_passes(&mut self, text: &str) -> Result<&mut Self> {
+        if let Some(seed) = text.strip_prefix("random:") {
+            let seed = seed.parse().map_err(|_| Error::api(format!("`{seed}` is not a number")))?;
+            let (switches, tunables) = jit::tunables::random(seed);
+            return Ok(self.passes(switches, tunables));
+        }
+        self.passes = self.passes.change(text).map_err(|e| Error::api(e.to_string()))?;
+        Ok(self)
+    }
+    /// Which functions are compiled, if not all; the others stay in the interpreter. Such an engine keeps no code and uses none that
+    /// was kept.
+    pub fn compile_filter(&mut self, filter: Option<CompileFilter>) -> &mut Self {
+        self.filter = filter;
         self
     }
     /// Collects garbage at every n-th allocation of a store, for tests. 0, the default: when there is a reason to.
     pub fn gc_stress(&mut self, n: u32) -> &mut Self {
         self.gc_stress = n;
-        self
-    }
-    /// Leaves functions of that name to the interpreter, for tests of the border between it and compiled code.
-    #[doc(hidden)]
-    pub fn keep_interpreted(&mut self, name: &str) -> &mut Self {
-        self.interpreted = Some(name.into());
         self
     }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.

@@ -36,7 +36,11 @@ impl Engine {
         Ok(Engine::with(config.clone()))
     }
 
-    fn with(config: Config) -> Engine {
+    fn with(mut config: Config) -> Engine {
+        if config.filter.is_some() {
+            // What is kept is taken for all there is.
+            config.cache = None;
+        }
         let log = Log::new(&config);
         let inner = EngineInner {
             config,

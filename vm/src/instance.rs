@@ -381,6 +381,7 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
             object_types: module.inner.plan().object_types(),
             bumps: if module.inner.plan().has_objects() { store.bumps() } else { std::ptr::null_mut() },
             own_globals: Default::default(),
+            raise: crate::sys::raise(),
         },
         module: module.clone(),
         spaces: Pointers::new(&spaces),

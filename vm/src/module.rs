@@ -376,9 +376,51 @@ impl Module {
     }
 }
 
+/// Whether bytes are those of a module in the binary format.
+pub(crate) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm")
+}
+
+/// What bytes are that are no module, if it is something that is often taken for one.
+pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    const COMPONENT: &str = "this is a component; build it as a core module for WASI preview 1 (target wasm32-wasip1)";
+    const BEGINNINGS: [(&[u8], &str); 12] = [
+        (b"\0asm\x0d\0\x01\0", COMPONENT),
+        (b"\x1f\x8b", "this is compressed (gzip), not a WebAssembly module; unpack it first (gunzip)"),
+        (b"\x28\xb5\x2f\xfd", "this is compressed (zstd), not a WebAssembly module; unpack it first (unzstd)"),
+        (b"\xfd7zXZ\0", "this is compressed (xz), not a WebAssembly module; unpack it first (unxz)"),
+        (b"BZh", "this is compressed (bzip2), not a WebAssembly module; unpack it first (bunzip2)"),
+        (b"PK\x03\x04", "this is a ZIP archive, not a WebAssembly module; unpack it first"),
+        (b"\x7fELF", "this is an ELF file (a native program, library or object), not a WebAssembly module"),
+        (b"MZ", "this is a Windows program, not a WebAssembly module"),
+        (b"\xcf\xfa\xed\xfe", "this is a macOS program, not a WebAssembly module"),
+        (b"!<arch>\n", "this is an archive of object files (ar), not a WebAssembly module; link it first"),
+        (b"BC\xc0\xde", "this is LLVM bitcode, not a WebAssembly module; compile and link it first"),
+        (b"#!", "this is a script, not a WebAssembly module"),
+    ];
+    if bytes.is_empty() {
+        return Some("this is empty, not a WebAssembly module");
+    }
+    if let Some((_, what)) = BEGINNINGS.iter().find(|(begin, _)| bytes.starts_with(begin)) {
+        return Some(what);
+    }
+    let start: Vec<u8> = bytes.iter().take(256).map(u8::to_ascii_lowercase).collect();
+    let start = start.trim_ascii_start();
+    let page = [&b"<!doctype html"[..], b"<html", b"<head", b"<?xml", b"<!--"].iter().any(|b| start.starts_with(b));
+    if page {
+        return Some(
+            "this is an HTML or XML page, not a WebAssembly module: was it downloaded from the right address?",
+        );
+    }
+    if bytes.iter().take(4096).any(|&b| b == 0) && !is_binary(bytes) {
+        return Some("this is neither a WebAssembly module nor one in the text format");
+    }
+    None
+}
+
 /// The binary format of a module that may be text.
 pub(crate) fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
-    if bytes.starts_with(b"\0asm") {
+    if is_binary(&bytes) {
         return Ok(bytes);
     }
     #[cfg(feature = "wat")]

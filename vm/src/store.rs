@@ -8,6 +8,7 @@ use crate::config::Tier;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::instance::InstanceData;
+use crate::native::registry::Lately;
 use crate::pre::Prepared;
 use crate::runtime::context::{HostFunc, Interrupt, Slot, VmContext, VmFuncRef, VmGlobal, VmStore};
 use crate::runtime::gc::roots::Roots;
@@ -142,6 +143,8 @@ pub(crate) struct StoreOpaque {
     pub(crate) args: *mut u8,
     /// Native stack pointer at the outermost call into the guest, or 0.
     pub(crate) native_base: usize,
+    /// Places in compiled code that walks over frames have come by.
+    pub(crate) code_found: Lately,
 }
 
 impl StoreOpaque {
@@ -169,6 +172,7 @@ impl StoreOpaque {
                 native_size: 0,
                 emergency_top: 0,
                 fault: Default::default(),
+                nested: 0,
                 budget_left: i64::from(engine.config().interval()) - 1,
                 budget: i64::from(engine.config().interval()) - 1,
                 sampled: engine.config().tier == Tier::Auto && NATIVE_AVAILABLE,
@@ -202,6 +206,7 @@ impl StoreOpaque {
             stack_base: std::ptr::null_mut(),
             args: std::ptr::null_mut(),
             native_base: 0,
+            code_found: Lately::default(),
         }
     }
 

@@ -239,6 +239,59 @@ fn files_are_known_by_their_identity() {
     assert_ne!(observe(&open()), expected());
 }
 
+/// A file of which a page is written to through a shared mapping, of which the system notices the first time only.
+struct Mapped(*mut u8, usize);
+
+impl Mapped {
+    fn new(path: &Path) -> Mapped {
+        let file = fs::File::options().read(true).write(true).open(path).unwrap();
+        let len = file.metadata().unwrap().len() as usize;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let at = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(std::ptr::null_mut(), len, access, libc::MAP_SHARED, std::os::fd::AsRawFd::as_raw_fd(&file), 0)
+        };
+        assert_ne!(at, libc::MAP_FAILED);
+        Mapped(at.cast(), len)
+    }
+    fn write(&self, at: usize, byte: u8) {
+        assert!(at < self.1);
+        // SAFETY: within the mapping.
+        unsafe { self.0.add(at).write_volatile(byte) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`.
+        unsafe { libc::munmap(self.0.cast(), self.1) };
+    }
+}
+
+#[test]
+fn a_file_that_changes_through_a_mapping_is_never_the_old_module() {
+    for early in [true, false] {
+        let scratch = Scratch::new("mapped");
+        let file = scratch.0.join("m.wasm");
+        let bytes = wat::parse_str(TEXT).unwrap();
+        fs::write(&file, &bytes).unwrap();
+        let at = bytes.windows(8).position(|w| w == b"abcdefgh").unwrap();
+        let mapped = Mapped::new(&file);
+        // From here on the page is written to without the file's times being touched.
+        mapped.write(at, b'a');
+        std::thread::sleep(std::time::Duration::from_millis(80));
+        let open = || Module::from_file(&scratch.engine(jit), &file).unwrap();
+        let first = open();
+        assert_eq!(observe(&first), expected());
+        if early {
+            mapped.write(at, b'A');
+        }
+        assert!(first.save().unwrap());
+        mapped.write(at, b'A');
+        assert_ne!(observe(&open()), expected(), "before it was saved: {early}");
+    }
+}
+
 /// Saves the module, lets something happen to the entry, and looks whether a new engine runs the module as it should.
 fn tampered(scratch: &Scratch, original: &[u8], entry: &Path, damage: &[u8], what: &str, expected: &str) {
     fs::write(entry, damage).unwrap();

@@ -43,7 +43,8 @@ fn compare(everything: bool, variable: &str, default: u64) {
             let accepted = !first.iter().any(|l| l.starts_with("module") || l.starts_with("bodies"));
             assert!(accepted, "seed {seed}: a valid module is refused: {first:?}");
         }
-        for mode in &modes[1..] {
+        let random = support::random_mode(seed);
+        for mode in modes[1..].iter().chain([&random]) {
             let other = run(mode, &bytes, seed, PATIENCE);
             mode.assert_compiler_is_well(&format!("seed {seed}"));
             let Some(other) = other else { continue };

@@ -9,13 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use support::Execution;
-use vm::{Caller, Config, Engine, Error, Extern, Instance, Linker, Module, Result, Store, Tier, Trap, TrapKind};
+use vm::{
+    Caller, CompileFilter, Config, Engine, Error, Extern, Instance, Linker, Module, Result, Store, Tier, Trap, TrapKind,
+};
 
 const ALL: [Execution; 4] = [Execution::Interpreted, Execution::Compiled, Execution::Mixed, Execution::Replaced];
 
 fn engine(execution: Execution, change: impl Fn(&mut Config)) -> Engine {
     let mut config = Config::new();
-    execution.set(config.keep_interpreted("interpreted"));
+    execution.set(config.compile_filter(Some(CompileFilter::parse("!interpreted").expect("a name"))));
     change(&mut config);
     Engine::new(&config).expect("the settings can be met")
 }

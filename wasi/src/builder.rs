@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use cap_std::fs::Dir;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 
 use crate::descriptor::{Descriptor, Directory, Object};
+use crate::forbidden::{Forbidden, Id, Private, id};
 use crate::net::grant::{Grant, Network, Refusal};
 use crate::poll::Pollers;
 use crate::stat::describe_shared;
@@ -43,6 +44,12 @@ pub enum BuildError {
         path: PathBuf,
         /// What the host said.
         errno: Errno,
+    },
+    /// A directory is, or lies in, a place that is kept from guests.
+    #[error("{path:?} cannot be given to a guest: it is, or lies in, a directory for compiled code or keys")]
+    Private {
+        /// The directory, as the guest would know it.
+        path: PathBuf,
     },
     /// A standard stream or listener is not usable.
     #[error("cannot hand {what} to the guest: {errno}")]
@@ -82,6 +89,7 @@ pub struct WasiCtxBuilder {
     env: Vec<Vec<u8>>,
     stdio: [Descriptor; 3],
     preopens: Vec<Descriptor>,
+    private: Vec<Private>,
     network: Network,
     max_fds: u32,
 }
@@ -108,6 +116,7 @@ impl WasiCtxBuilder {
             env: Vec::new(),
             stdio: [Descriptor::null(), Descriptor::null(), Descriptor::null()],
             preopens: Vec::new(),
+            private: Vec::new(),
             network: Network::default(),
             max_fds: DEFAULT_MAX_FDS,
         }
@@ -233,8 +242,9 @@ impl WasiCtxBuilder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, host_path, flags, Mode::empty())
             .map_err(|host| BuildError::Directory { path: host_path.to_owned(), errno: host.into() })?;
-        let dir = Dir::from_std_file(fd.into());
-        let directory = Directory { dir, preopen: Some(guest_path) };
+        let failed = |errno| BuildError::Directory { path: host_path.to_owned(), errno };
+        let stat = fstat(&fd).map_err(|host| failed(host.into()))?;
+        let directory = Directory::new(Dir::from_std_file(fd.into()), Some(guest_path), None, &stat).map_err(failed)?;
         let mut descriptor = Descriptor::new(Object::Dir(directory), FileType::Directory);
         descriptor.read_only = read_only;
         self.preopens.push(descriptor);
@@ -257,6 +267,19 @@ impl WasiCtxBuilder {
         Ok(self)
     }
 
+    /// Keeps a directory and all that is in it from the guest, whatever directories it is given and whatever links and names it makes:
+    /// compiled code, keys, sockets of this process. It is made if it is missing and lies in a directory that is given.
+    pub fn private_dir(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.private.push(Private::Directory(path.into()));
+        self
+    }
+
+    /// Keeps a single file from the guest likewise, there or not.
+    pub fn private_file(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.private.push(Private::File(path.into()));
+        self
+    }
+
     /// Lets the guest use a part of the network.
     pub fn network(&mut self, grant: Grant) -> &mut Self {
         self.network.grant(grant);
@@ -277,13 +300,40 @@ impl WasiCtxBuilder {
 
     /// Makes the context; the builder is empty afterwards.
     pub fn build(&mut self) -> Result<WasiCtx, BuildError> {
-        let WasiCtxBuilder { args, env, stdio, preopens, network, max_fds } = std::mem::take(self);
+        let WasiCtxBuilder { args, env, stdio, mut preopens, private, mut network, max_fds } = std::mem::take(self);
+        keep_private(&mut preopens, &private)?;
+        network.find_sockets();
         let mut table = FdTable::new(max_fds);
         for descriptor in stdio.into_iter().chain(preopens) {
             table.insert(descriptor).map_err(|_| BuildError::TooMany(max_fds))?;
         }
         Ok(WasiCtx { args, env, table, network, poller: Pollers::default() })
     }
+}
+
+/// Has directories know which places in them are forbidden.
+fn keep_private(preopens: &mut [Descriptor], private: &[Private]) -> Result<(), BuildError> {
+    let directories = preopens.iter_mut().filter_map(|descriptor| match &mut descriptor.object {
+        Object::Dir(directory) => Some(directory),
+        _ => None,
+    });
+    let mut directories: Vec<&mut Directory> = directories.collect();
+    if private.is_empty() || directories.is_empty() {
+        return Ok(());
+    }
+    let given = directories.iter().map(|directory| Ok(id(&fstat(&directory.dir)?)));
+    let given: Vec<Id> =
+        given.collect::<Result<_, Errno>>().map_err(|errno| BuildError::Descriptor { what: "a directory", errno })?;
+    let forbidden = Arc::new(Forbidden::new(private, &given));
+    for (directory, id) in directories.iter_mut().zip(given) {
+        let path = || directory.preopen.clone().unwrap_or_default().into();
+        forbidden.check_dir(&directory.dir).map_err(|errno| match errno {
+            Errno::Acces => BuildError::Private { path: path() },
+            errno => BuildError::Directory { path: path(), errno },
+        })?;
+        directory.forbidden = forbidden.is_below(id).then(|| forbidden.clone());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

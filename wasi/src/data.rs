@@ -17,6 +17,7 @@ use rustix::pipe::PIPE_BUF;
 use crate::descriptor::{Descriptor, Object};
 use crate::iovec;
 use crate::memory::GuestMemory;
+use crate::net::datagram;
 use crate::types::{FileType, Snapshot, Whence, fdflag, right};
 use crate::{Errno, WasiCtx, sys};
 
@@ -136,6 +137,9 @@ impl WasiCtx {
         if ranges.is_empty() && waits {
             // Some kinds of socket would wait for data all the same.
             return mem.write_u32(nread, 0);
+        }
+        if descriptor.hears_granted {
+            datagram::skip_strangers(&mut self.network, descriptor.socket()?.as_fd(), descriptor.nonblocking())?;
         }
         let got = iovec::fill(mem, &ranges, waits, |slices, _| descriptor.read(slices, edges))?;
         mem.write_u32(nread, got)
@@ -263,7 +267,10 @@ impl WasiCtx {
     pub fn fd_tell(&mut self, mem: &mut GuestMemory<'_>, fd: u32, offset: u32) -> Result<(), Errno> {
         let descriptor = self.table.get(fd)?;
         let file = descriptor.positioned()?;
-        descriptor.require(right::FD_TELL)?;
+        // Who may move the position learns it by doing so.
+        if descriptor.base & right::FD_SEEK == 0 {
+            descriptor.require(right::FD_TELL)?;
+        }
         let position = rustix::fs::seek(file, SeekFrom::Current(0))?;
         mem.write_u64(offset, position)
     }
@@ -299,6 +306,9 @@ impl WasiCtx {
     pub fn fd_allocate(&mut self, _mem: &mut GuestMemory<'_>, fd: u32, offset: u64, len: u64) -> Result<(), Errno> {
         let descriptor = self.table.get(fd)?;
         let file = descriptor.sized(Errno::Spipe)?;
+        if !descriptor.read_only {
+            descriptor.require_direction(right::FD_WRITE)?;
+        }
         descriptor.require_change(right::FD_ALLOCATE)?;
         let end = offset.checked_add(len).ok_or(Errno::Fbig)?;
         i64::try_from(end).map_err(|_| Errno::Fbig)?;
@@ -324,6 +334,10 @@ impl WasiCtx {
     pub fn fd_filestat_set_size(&mut self, _mem: &mut GuestMemory<'_>, fd: u32, size: u64) -> Result<(), Errno> {
         let descriptor = self.table.get(fd)?;
         let file = descriptor.sized(Errno::Inval)?;
+        if !descriptor.read_only && descriptor.base & right::FD_WRITE == 0 {
+            // As POSIX has it for what is not open for writing.
+            return Err(Errno::Inval);
+        }
         descriptor.require_change(right::FD_FILESTAT_SET_SIZE)?;
         i64::try_from(size).map_err(|_| Errno::Fbig)?;
         Ok(retry_on_intr(|| rustix::fs::ftruncate(file, size))?)

@@ -7,10 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 use cap_std::fs::Dir;
+use rustix::fs::Stat;
+use rustix::net::SocketAddrUnix;
 
-use crate::Errno;
+use crate::forbidden::Forbidden;
 use crate::net::datagram::Heard;
+use crate::readdir::Cookies;
 use crate::types::{FileType, fdflag, right, rights};
+use crate::{Errno, sys};
 
 /// What is behind a descriptor.
 #[derive(Debug)]
@@ -39,6 +43,41 @@ pub(crate) enum Object {
 pub(crate) struct Directory {
     pub(crate) dir: Dir,
     pub(crate) preopen: Option<String>,
+    /// What in it is forbidden, if anything may be.
+    pub(crate) forbidden: Option<Arc<Forbidden>>,
+    /// Its device, unless that shows processes.
+    pub(crate) plain: Option<u64>,
+    pub(crate) cookies: Cookies,
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+impl Directory {
+    /// A directory; `stat` is its own.
+    pub(crate) fn new(
+        dir: Dir,
+        preopen: Option<String>,
+        forbidden: Option<Arc<Forbidden>>,
+        stat: &Stat,
+    ) -> Result<Directory, Errno> {
+        // What is on a disk is no device of the system's making.
+        let made = rustix::fs::major(stat.st_dev) == 0;
+        let plain = if made && sys::shows_processes(dir.as_fd())? { None } else { Some(stat.st_dev) };
+        Ok(Directory { dir, preopen, forbidden, plain, cookies: Cookies::default() })
+    }
+
+    /// Opens a directory below it, which is not forbidden.
+    pub(crate) fn open_dir(&self, path: &str) -> Result<Dir, Errno> {
+        let dir = self.dir.open_dir(path)?;
+        if let Some(forbidden) = &self.forbidden {
+            forbidden.check_dir(&dir)?;
+        }
+        Ok(dir)
+    }
 }
 
 /// An entry of the descriptor table.
@@ -59,6 +98,10 @@ pub(crate) struct Descriptor {
     pub(crate) peer: Option<SocketAddr>,
     /// Where the latest datagrams came from.
     pub(crate) heard: Heard,
+    /// Whether it may only hear whom it may send to: a socket for datagrams that no grant has let the guest bind.
+    pub(crate) hears_granted: bool,
+    /// The `AF_UNIX` address that the guest has bound it to; the host knows it by another path.
+    pub(crate) bound: Option<SocketAddrUnix>,
     /// A non-blocking stream that had less to read than there was room for. Event loops read on until they are told to come
     /// again, and are told so, once, without the host: what has come meanwhile they find with the next poll.
     pub(crate) drained: bool,
@@ -90,6 +133,8 @@ impl Descriptor {
             shared: false,
             peer: None,
             heard: Heard::default(),
+            hears_granted: false,
+            bound: None,
             drained: false,
             undecided: false,
         }

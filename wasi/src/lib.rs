@@ -26,6 +26,7 @@
 //! - `functions`, `link`: the list of functions, and how they get into a linker
 //! - `builder`, `table`, `descriptor`: what a guest has open
 //! - `memory`, `iovec`, `types`, `errno`: what crosses the border
+//! - `forbidden`: what is not a guest's business wherever it lies
 //! - `data`, `stat`, `readdir`, `path`, `path_ops`, `open`, `poll`, `sock`, `process`: the functions
 //! - `net`: sockets that guests open themselves, and what they may do with them
 //! - `watch`: what the host's `epoll` knows of a guest's descriptors
@@ -37,6 +38,7 @@ mod builder;
 mod data;
 mod descriptor;
 mod errno;
+mod forbidden;
 mod functions;
 mod iovec;
 mod link;

@@ -9,8 +9,9 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno as HostErrno, retry_on_intr};
 
 use crate::descriptor::{Descriptor, Directory, Object};
+use crate::forbidden::check_process;
 use crate::memory::GuestMemory;
-use crate::path::{Place, check};
+use crate::path::{Place, check, straighten};
 use crate::path_ops::follows;
 use crate::types::{fdflag, flags, oflag, right, rights};
 use crate::{Errno, WasiCtx};
@@ -81,7 +82,14 @@ fn host_flags(oflags: u16, fdflags: u16) -> OFlags {
 }
 
 /// Opens on the host. Links are followed by cap-std only, which keeps them inside.
-fn open_host(dir: &Dir, path: &str, follow: bool, read: bool, write: bool, host: OFlags) -> Result<OwnedFd, Errno> {
+fn open_host(
+    dir: &Directory,
+    path: &str,
+    follow: bool,
+    read: bool,
+    write: bool,
+    host: OFlags,
+) -> Result<OwnedFd, Errno> {
     let access = match (read, write) {
         (_, false) => OFlags::RDONLY,
         (false, true) => OFlags::WRONLY,
@@ -91,7 +99,7 @@ fn open_host(dir: &Dir, path: &str, follow: bool, read: bool, write: bool, host:
     // A name right here need not be looked at by cap-std unless it turns out to be a link that is to be followed.
     if !follow || !path.contains('/') {
         let place = Place::find(dir, path)?;
-        if let (Some(name), false) = (place.name, place.slash) {
+        if let Some(name) = place.plain()? {
             match retry_on_intr(|| openat(place.dir(), name, access | host | OFlags::NOFOLLOW, mode)) {
                 Err(HostErrno::LOOP | HostErrno::NOTDIR) if follow => {}
                 opened => return Ok(opened?),
@@ -106,7 +114,7 @@ fn open_host(dir: &Dir, path: &str, follow: bool, read: bool, write: bool, host:
     }
     let mut options = OpenOptions::new();
     options.read(read || !write).write(write).custom_flags(host.bits() as i32).mode(mode.bits());
-    Ok(dir.open_with(path, &options)?.into_std().into())
+    Ok(dir.dir.open_with(path, &options)?.into_std().into())
 }
 
 impl WasiCtx {
@@ -145,7 +153,7 @@ impl WasiCtx {
         let oflags: u16 = flags(oflags, oflag::ALL)?;
         let fdflags: u16 = flags(fdflags, fdflag::ALL)?;
         let directory = self.table.get(fd)?;
-        let dir = &directory.directory()?.dir;
+        let dir = directory.directory()?;
         let creates = oflags & oflag::CREAT != 0;
         let truncates = oflags & oflag::TRUNC != 0;
         if directory.read_only && (wanted.write() || creates || truncates) {
@@ -168,11 +176,20 @@ impl WasiCtx {
 
         // To truncate, the host wants a file open for writing; the guest's rights do not grow by that.
         let host_write = wanted.write() || truncates;
-        let file = open_host(dir, path, follow, wanted.read(), host_write, host_flags(oflags, fdflags))?;
-        let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
+        let (path, follow) = straighten(dir, path, follow)?;
+        let file = open_host(dir, &path, follow, wanted.read(), host_write, host_flags(oflags, fdflags))?;
+        let stat = fstat(&file)?;
+        check_process(&file, &stat, dir.plain, host_write)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
         let is_dir = kind == FileType::Directory;
+        if let (true, Some(forbidden)) = (is_dir, &dir.forbidden) {
+            forbidden.check_dir(&file)?;
+        }
+        if kind == FileType::Fifo && host_write {
+            rawsock::survive_broken_pipes();
+        }
         let object = if is_dir {
-            Object::Dir(Directory { dir: Dir::from_std_file(file.into()), preopen: None })
+            Object::Dir(Directory::new(Dir::from_std_file(file.into()), None, dir.forbidden.clone(), &stat)?)
         } else {
             Object::File(file)
         };

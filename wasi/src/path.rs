@@ -2,17 +2,20 @@
 //! Invariant: what reaches the kernel outside of cap-std's own resolution is a single component without a slash that is
 //! neither `.` nor `..`, used with calls that do not follow a link. So no path, link or concurrent rename leads out.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::{AtFlags, FileType, readlinkat, statat};
+use rustix::io::Errno as Host;
 
 use crate::Errno;
+use crate::descriptor::Directory;
 
 /// Where a path points, as far as its last component.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
-    base: &'a Dir,
+    base: &'a Directory,
     /// The directory of the last component, when it is not `base` itself.
     parent: Option<Dir>,
     /// The whole path, which only cap-std resolves.
@@ -37,9 +40,35 @@ pub(crate) fn check(path: &str) -> Result<(), Errno> {
     }
 }
 
+/// A path whose last component is no link, where what a link leads to has to be looked at: each link is followed here, one at a time.
+/// Otherwise the path as it is. Also whether links remain to be followed.
+pub(crate) fn straighten<'a>(base: &Directory, path: &'a str, follow: bool) -> Result<(Cow<'a, str>, bool), Errno> {
+    /// As the host counts.
+    const MOST_LINKS: usize = 40;
+    let mut path = Cow::Borrowed(path);
+    if base.forbidden.is_none() || !follow {
+        return Ok((path, follow));
+    }
+    for _ in 0..=MOST_LINKS {
+        let place = Place::find(base, &path)?;
+        let Some(name) = place.plain()? else { return Ok((path, false)) };
+        let target = match readlinkat(place.dir(), name, Vec::new()) {
+            Err(Host::INVAL | Host::NOENT) => return Ok((path, false)),
+            target => target?,
+        };
+        let target = target.to_str().map_err(|_| Errno::Ilseq)?;
+        if target.starts_with('/') {
+            return Err(Errno::Perm);
+        }
+        let above = path.rfind('/').map_or("", |slash| &path[..=slash]);
+        path = Cow::Owned(format!("{above}{target}"));
+    }
+    Err(Errno::Loop)
+}
+
 impl<'a> Place<'a> {
     /// Resolves all of `path` but its last component.
-    pub(crate) fn find(base: &'a Dir, path: &'a str) -> Result<Place<'a>, Errno> {
+    pub(crate) fn find(base: &'a Directory, path: &'a str) -> Result<Place<'a>, Errno> {
         check(path)?;
         let trimmed = path.trim_end_matches('/');
         let slash = trimmed.len() != path.len();
@@ -57,19 +86,36 @@ impl<'a> Place<'a> {
 
     /// The directory that holds the last component.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
-        self.parent.as_ref().unwrap_or(self.base).as_fd()
+        self.parent.as_ref().unwrap_or(&self.base.dir).as_fd()
     }
 
     /// The last component, for operations on the name itself. A path that ends in `.` or `..` names a directory that is
     /// there already (or lies outside, which is found out here); the operation then fails with `dots`.
     pub(crate) fn name(&self, dots: Errno) -> Result<&'a str, Errno> {
         match self.name {
-            Some(name) => Ok(name),
+            Some(name) => self.permitted(name),
             None => {
                 self.base.open_dir(self.path)?;
                 Err(dots)
             }
         }
+    }
+
+    /// The last component, for operations on what it names; `None` where only a directory will do.
+    pub(crate) fn plain(&self) -> Result<Option<&'a str>, Errno> {
+        self.name.filter(|_| !self.slash).map(|name| self.permitted(name)).transpose()
+    }
+
+    fn permitted(&self, name: &'a str) -> Result<&'a str, Errno> {
+        if let Some(forbidden) = &self.base.forbidden {
+            forbidden.check_name(self.dir(), name)?;
+        }
+        Ok(name)
+    }
+
+    /// For operations that take a name away or have it stand for something else: those on the way to what is forbidden stay.
+    pub(crate) fn may_change(&self, name: &str) -> Result<(), Errno> {
+        self.base.forbidden.as_ref().map_or(Ok(()), |forbidden| forbidden.check_fixed(self.dir(), name))
     }
 
     /// What kind of file the last component is, links not followed.
@@ -94,13 +140,15 @@ impl<'a> Place<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::readdir::Cookies;
 
-    fn scratch() -> (tempfile::TempDir, Dir) {
+    fn scratch() -> (tempfile::TempDir, Directory) {
         let temp = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(temp.path().join("in/a/b")).unwrap();
         std::fs::write(temp.path().join("outside"), "secret").unwrap();
         let file = std::fs::File::open(temp.path().join("in")).unwrap();
-        (temp, Dir::from_std_file(file))
+        let dir = Dir::from_std_file(file);
+        (temp, Directory { dir, preopen: None, forbidden: None, plain: None, cookies: Cookies::default() })
     }
 
     #[test]

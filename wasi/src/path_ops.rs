@@ -1,14 +1,15 @@
 //! The functions on paths but `path_open`. In: directory descriptors and guest paths; out: changes on the host's disk.
 //! Invariant: every path goes through [`Place`] or cap-std, so nothing outside of the directory is reached.
 
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{
-    AtFlags, FileType as HostType, Mode, linkat, mkdirat, readlinkat, renameat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType as HostType, Mode, fstat, linkat, mkdirat, readlinkat, renameat, statat, symlinkat, unlinkat,
+    utimensat,
 };
 
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, Directory};
 use crate::memory::GuestMemory;
-use crate::path::{Place, check};
+use crate::path::{Place, check, straighten};
 use crate::stat::timestamps;
 use crate::types::{FileType, Filestat, Snapshot, flags, lookupflag, right, timestamp};
 use crate::{Errno, WasiCtx, sys};
@@ -20,17 +21,17 @@ pub(crate) fn follows(lookup: u32) -> Result<bool, Errno> {
 
 impl Descriptor {
     /// The directory, for an operation that needs `needed` and changes nothing.
-    pub(crate) fn dir(&self, needed: u64) -> Result<&Dir, Errno> {
+    pub(crate) fn dir(&self, needed: u64) -> Result<&Directory, Errno> {
         let directory = self.directory()?;
         self.require(needed)?;
-        Ok(&directory.dir)
+        Ok(directory)
     }
 
     /// The directory, for an operation that needs `needed` and changes something.
-    pub(crate) fn dir_to_change(&self, needed: u64) -> Result<&Dir, Errno> {
+    pub(crate) fn dir_to_change(&self, needed: u64) -> Result<&Directory, Errno> {
         let directory = self.directory()?;
         self.require_change(needed)?;
-        Ok(&directory.dir)
+        Ok(directory)
     }
 }
 
@@ -98,11 +99,12 @@ impl WasiCtx {
     ) -> Result<Filestat, Errno> {
         let dir = self.table.get(fd)?.dir(right::PATH_FILESTAT_GET)?;
         let follow = follows(lookup)?;
-        let path = mem.str(path, path_len)?;
+        let (path, follow) = straighten(dir, mem.str(path, path_len)?, follow)?;
+        let path = &*path;
         // A name right here need not be looked at by cap-std unless it turns out to be a link that is to be followed.
         if !follow || !path.contains('/') {
             let place = Place::find(dir, path)?;
-            if let (Some(name), false) = (place.name, place.slash) {
+            if let Some(name) = place.plain()? {
                 let stat = Filestat::from_host(&statat(place.dir(), name, AtFlags::SYMLINK_NOFOLLOW)?);
                 if !follow || stat.filetype != FileType::SymbolicLink {
                     return Ok(stat);
@@ -110,7 +112,10 @@ impl WasiCtx {
             }
         }
         check(path)?;
-        Ok(metadata_filestat(&dir.metadata(path)?))
+        if dir.forbidden.is_some() {
+            return Ok(Filestat::from_host(&fstat(dir.open_dir(path)?)?));
+        }
+        Ok(metadata_filestat(&dir.dir.metadata(path)?))
     }
 
     /// Sets a file's times.
@@ -129,15 +134,21 @@ impl WasiCtx {
         let dir = self.table.get(fd)?.dir_to_change(right::PATH_FILESTAT_SET_TIMES)?;
         let follow = follows(lookup)?;
         let times = timestamps(atim, mtim, fst_flags)?;
-        let path = mem.str(path, path_len)?;
+        let (path, follow) = straighten(dir, mem.str(path, path_len)?, follow)?;
+        let path = &*path;
         if !follow {
             let place = Place::find(dir, path)?;
-            if let (Some(name), false) = (place.name, place.slash) {
+            if let Some(name) = place.plain()? {
                 return Ok(utimensat(place.dir(), name, &times, AtFlags::SYMLINK_NOFOLLOW)?);
             }
         }
         check(path)?;
-        let named = dir.open_with(path, OpenOptions::new().read(true).custom_flags(sys::NAME_ONLY.bits() as i32))?;
+        if dir.forbidden.is_some() {
+            let named = dir.open_dir(path)?;
+            return Ok(sys::set_times_by_name(std::os::fd::AsFd::as_fd(&named), &times)?);
+        }
+        let named =
+            dir.dir.open_with(path, OpenOptions::new().read(true).custom_flags(sys::NAME_ONLY.bits() as i32))?;
         Ok(sys::set_times_by_name(std::os::fd::AsFd::as_fd(&named), &times)?)
     }
 
@@ -168,6 +179,10 @@ impl WasiCtx {
         }
         let new_name = new.name(Errno::Exist)?;
         new.refuse_slash_on_new_name(new_name)?;
+        // A socket's name says who may use it.
+        if old.kind(old_name)? == HostType::Socket {
+            return Err(Errno::Perm);
+        }
         Ok(linkat(old.dir(), old_name, new.dir(), new_name, AtFlags::empty())?)
     }
 
@@ -215,6 +230,7 @@ impl WasiCtx {
         let place = Place::find(dir, mem.str(path, path_len)?)?;
         let ends_in_parent = place.path.trim_end_matches('/').ends_with("..");
         let name = place.name(if ends_in_parent { Errno::NotEmpty } else { Errno::Inval })?;
+        place.may_change(name)?;
         Ok(unlinkat(place.dir(), name, AtFlags::REMOVEDIR)?)
     }
 
@@ -233,6 +249,7 @@ impl WasiCtx {
             let is_dir = place.kind(name)? == HostType::Directory;
             return Err(if is_dir { Errno::IsDir } else { Errno::NotDir });
         }
+        place.may_change(name)?;
         Ok(unlinkat(place.dir(), name, AtFlags::empty())?)
     }
 
@@ -256,6 +273,11 @@ impl WasiCtx {
         let new_name = new.name(Errno::Busy)?;
         if (old.slash || new.slash) && old.kind(old_name)? != HostType::Directory {
             return Err(Errno::NotDir);
+        }
+        old.may_change(old_name)?;
+        new.may_change(new_name)?;
+        if self.network.is_granted_name(new.dir(), new_name) && old.kind(old_name)? == HostType::Socket {
+            return Err(Errno::Perm);
         }
         Ok(renameat(old.dir(), old_name, new.dir(), new_name)?)
     }

@@ -1,9 +1,13 @@
 //! `fd_readdir`. In: a directory and a cookie; out: entries packed into a guest buffer.
 //! Invariant: a cookie names a place in the directory, not in one listing of it: it stays good while entries come and
 //! go, and when the directory is read again from the start. `.` and `..` come first, from us, on every file system.
+//! Cookies fit 31 bits, since guests' libraries keep them in a `long`; where the host's positions do not, they are numbered.
+
+use std::collections::HashMap;
 
 use rustix::fs::{AtFlags, FileType as Host, fstat, statat};
 
+use crate::descriptor::{Directory, Object};
 use crate::memory::GuestMemory;
 use crate::types::{FileType, right};
 use crate::{Errno, WasiCtx, sys};
@@ -13,6 +17,51 @@ const DIRENT: usize = 24;
 
 /// Cookies of the host's own positions come after those of the start, of `.` and of `..`.
 const AFTER_DOTS: u64 = 2;
+
+/// Cookies from here on are numbers of positions in [`Cookies`], those below are positions.
+const NUMBERED: u64 = 1 << 30;
+
+/// How many positions of a directory are remembered before a listing from the start forgets them.
+const MOST_NUMBERED: usize = 1 << 20;
+
+/// Positions of the host that are too large for a cookie, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Cookies {
+    positions: Vec<u64>,
+    numbers: HashMap<u64, u32>,
+}
+
+impl Cookies {
+    /// The cookie for a position.
+    fn cookie(&mut self, position: u64) -> u64 {
+        if position < NUMBERED - AFTER_DOTS {
+            return position + AFTER_DOTS;
+        }
+        let next = self.positions.len() as u32;
+        let number = *self.numbers.entry(position).or_insert(next);
+        if number == next {
+            self.positions.push(position);
+        }
+        NUMBERED + u64::from(number)
+    }
+
+    /// The position that a cookie stands for.
+    fn position(&self, cookie: u64) -> Result<u64, Errno> {
+        match cookie.checked_sub(NUMBERED) {
+            None => Ok(cookie.saturating_sub(AFTER_DOTS)),
+            Some(number) => {
+                let number = usize::try_from(number).map_err(|_| Errno::Inval)?;
+                self.positions.get(number).copied().ok_or(Errno::Inval)
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        if self.positions.len() > MOST_NUMBERED {
+            *self = Cookies::default();
+        }
+    }
+}
 
 /// A guest buffer being filled with entries.
 struct Packer<'a> {
@@ -50,10 +99,15 @@ impl WasiCtx {
         cookie: u64,
         bufused: u32,
     ) -> Result<(), Errno> {
-        let dir = self.table.get(fd)?.dir(right::FD_READDIR)?;
+        let descriptor = self.table.get_mut(fd)?;
+        descriptor.dir(right::FD_READDIR)?;
+        let Object::Dir(Directory { dir, cookies, .. }) = &mut descriptor.object else { return Err(Errno::NotDir) };
+        if cookie == 0 {
+            cookies.begin();
+        }
         mem.check(bufused, 4)?;
         let mut packer = Packer { buffer: mem.slice_mut(buf, buf_len)?, used: 0 };
-        let own_ino = fstat(dir)?.st_ino;
+        let own_ino = fstat(&*dir)?.st_ino;
         let dots = [&b"."[..], b".."].into_iter().enumerate().skip(cookie.min(AFTER_DOTS) as usize);
         let mut room = buf_len > 0;
         for (index, name) in dots {
@@ -61,17 +115,17 @@ impl WasiCtx {
             room = room && packer.add(name, own_ino, FileType::Directory, index as u64 + 1);
         }
         if room {
-            let position = cookie.saturating_sub(AFTER_DOTS);
+            let position = cookies.position(cookie)?;
             sys::list(std::os::fd::AsFd::as_fd(dir), position, |entry| {
                 if entry.name == b"." || entry.name == b".." {
                     return true;
                 }
                 let kind = match entry.file_type {
-                    Host::Unknown => statat(dir, entry.name, AtFlags::SYMLINK_NOFOLLOW)
+                    Host::Unknown => statat(&*dir, entry.name, AtFlags::SYMLINK_NOFOLLOW)
                         .map_or(Host::Unknown, |stat| Host::from_raw_mode(stat.st_mode)),
                     known => known,
                 };
-                packer.add(entry.name, entry.ino, kind.into(), entry.next.saturating_add(AFTER_DOTS))
+                packer.add(entry.name, entry.ino, kind.into(), cookies.cookie(entry.next))
             })?;
         }
         let used = packer.used;

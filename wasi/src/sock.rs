@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, a
 
 use crate::descriptor::{Descriptor, Object};
 use crate::memory::GuestMemory;
+use crate::net::datagram;
 use crate::types::{FileType, fdflag, flags, riflag, right, rights, roflag, sdflag};
 use crate::{Errno, WasiCtx, data, iovec, sys};
 
@@ -111,9 +112,11 @@ impl WasiCtx {
         mem.check(accepted_fd, 4)?;
         let (connection, peer) = accept(listener, descriptor.nonblocking())?;
         let filetype = descriptor.filetype;
+        let bound = descriptor.bound.clone();
         let mut accepted = Descriptor::new(Object::Socket(connection), filetype);
         accepted.base &= descriptor.inheriting;
         accepted.flags = fdflags;
+        accepted.bound = bound;
         accepted.peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         let accepted = self.table.insert(accepted)?;
         // Nothing was sent yet.
@@ -147,6 +150,9 @@ impl WasiCtx {
             // Nothing is asked for; the host would wait for data all the same.
             mem.write_u32(datalen, 0)?;
             return mem.write_u16(ro_flags, 0);
+        }
+        if descriptor.hears_granted {
+            datagram::skip_strangers(&mut self.network, socket, nonblocking)?;
         }
         let got = iovec::fill(mem, &ranges, true, |slices, _| {
             let received;

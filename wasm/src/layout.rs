@@ -42,6 +42,8 @@ pub mod context {
     pub const INLINE_GLOBALS: usize = 8;
     /// Array of where the next objects of each size class go ([`bump`](super::bump)).
     pub const BUMPS: usize = 240;
+    /// What compiled code calls after a helper has failed.
+    pub const RAISE: usize = 248;
 }
 
 /// Offsets into the store's runtime state.

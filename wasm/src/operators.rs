@@ -373,3 +373,34 @@ pub fn for_each_label(op: &Operator<'_>, mut f: impl FnMut(u32)) {
         op => debug_assert!(!matches!(facts(op).control, Control::Branch | Control::Jump), "{op:?} has labels"),
     }
 }
+
+/// A kind of floating-point result, of a scalar or of each lane of a vector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the specification's
+pub enum Float {
+    F32,
+    F64,
+    F32x4,
+    F64x2,
+}
+
+macro_rules! nan_results {
+    ($($float:ident: $($op:ident)*;)*) => {
+        /// The kind of floating-point result of an operator by which NaNs come into being: whose sign and payload the specification leaves
+        /// open. Operators that move or change bits of their operands (`neg`, `abs`, `copysign`, `pmin`, `pmax`) are none.
+        pub fn nan_result(op: &Operator<'_>) -> Option<Float> {
+            match op {
+                $($(Operator::$op)|* => Some(Float::$float),)*
+                _ => None,
+            }
+        }
+    };
+}
+nan_results! {
+    F32: F32Ceil F32Floor F32Trunc F32Nearest F32Sqrt F32Add F32Sub F32Mul F32Div F32Min F32Max F32DemoteF64;
+    F64: F64Ceil F64Floor F64Trunc F64Nearest F64Sqrt F64Add F64Sub F64Mul F64Div F64Min F64Max F64PromoteF32;
+    F32x4: F32x4Ceil F32x4Floor F32x4Trunc F32x4Nearest F32x4Sqrt F32x4Add F32x4Sub F32x4Mul F32x4Div F32x4Min F32x4Max
+        F32x4DemoteF64x2Zero F32x4RelaxedMadd F32x4RelaxedNmadd F32x4RelaxedMin F32x4RelaxedMax;
+    F64x2: F64x2Ceil F64x2Floor F64x2Trunc F64x2Nearest F64x2Sqrt F64x2Add F64x2Sub F64x2Mul F64x2Div F64x2Min F64x2Max
+        F64x2PromoteLowF32x4 F64x2RelaxedMadd F64x2RelaxedNmadd F64x2RelaxedMin F64x2RelaxedMax;
+}

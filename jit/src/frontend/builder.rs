@@ -260,7 +260,7 @@ impl<'a> Builder<'a> {
             Inst { aux: code as u8, args: [condition, Value::NONE, Value::NONE], ..Inst::new(Op::TrapIf, Type::Void) };
         // Which code it was tested with does not matter: it did not trap.
         let key = Inst { aux: 0, ..inst };
-        if self.loads.pinned(&self.dom, &key).is_none() {
+        if self.pinned(&key).is_none() {
             let v = self.push(inst);
             self.loads.remember_pinned(self.block, &key, v);
         }
@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
 
     /// An instruction that may trap and otherwise always gives the same for the same arguments.
     pub(super) fn trapping(&mut self, inst: Inst) -> Value {
-        if let Some(v) = self.loads.pinned(&self.dom, &inst) {
+        if let Some(v) = self.pinned(&inst) {
             return v;
         }
         let v = self.push(inst);

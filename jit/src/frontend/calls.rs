@@ -204,7 +204,7 @@ impl Builder<'_> {
             return v;
         }
         let mut v = self.pointer_load(Type::I64, pointer, d, Alias::Table);
-        if let Some(beyond) = beyond.filter(|_| self.settings.passes.mask_tables) {
+        if let Some(beyond) = beyond.filter(|_| self.settings.mask_tables) {
             // What was read beyond the table is not used: the comparison is done while the element is read.
             v = self.zero_if(beyond, v);
         }
@@ -223,7 +223,7 @@ impl Builder<'_> {
     pub(super) fn table_set(&mut self, t: u32) {
         let (index, v) = self.pop2();
         let (pointer, d, beyond) = self.element_pointer(t, index, TrapCode::TableOutOfBounds);
-        let (pointer, d) = match beyond.filter(|_| self.settings.passes.mask_tables) {
+        let (pointer, d) = match beyond.filter(|_| self.settings.mask_tables) {
             // Nothing may be forwarded from a store beyond the table, to whatever is read there.
             Some(beyond) => {
                 let at = self.bin_const(Op::Add, Type::I64, pointer, d);

@@ -18,6 +18,9 @@ use smallvec::SmallVec;
 use wasm::layout::context;
 use wasmparser::{Catch, TryTable};
 
+/// More tags than these are not told apart from all of them.
+const MAX_TAGS: usize = 16;
+
 /// What a clause does with the reference to the exception.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference {
@@ -158,7 +161,8 @@ impl Builder<'_> {
     /// Behind a call, whose results are not on the stack yet.
     pub(super) fn catch_behind_call(&mut self) {
         let (landing, on) = (self.new_edge(), self.new_edge());
-        self.push(Inst { idx: landing.0, imm: i64::from(on.0), ..Inst::new(Op::CatchEdge, Type::Void) });
+        let aux = self.caught_tags();
+        self.push(Inst { idx: landing.0, imm: i64::from(on.0), aux, ..Inst::new(Op::CatchEdge, Type::Void) });
         self.f.blocks[landing.index()].cold = true;
         self.on_edge(landing, |b| {
             let (ctx, at) = (b.ctx(), context::EXCEPTION as i64);
@@ -168,6 +172,27 @@ impl Builder<'_> {
             b.dispatch(exception);
         });
         self.enter(on);
+    }
+
+    /// The number of the list of the tags that clauses catch here, as `CatchEdge` has it: 0 for all.
+    fn caught_tags(&mut self) -> u8 {
+        let (mut tags, mut rest) = (Vec::new(), self.tries.len());
+        while let Some((frame, further)) = self.next_clauses(rest) {
+            rest = further;
+            for clause in &self.control[frame].clauses {
+                match clause.tag {
+                    Some(tag) if tags.len() < MAX_TAGS => tags.push(tag),
+                    _ => return 0,
+                }
+            }
+        }
+        let known = self.f.tags.iter().position(|t| **t == *tags);
+        let number = known.unwrap_or(self.f.tags.len());
+        let Some(number) = u8::try_from(number + 1).ok() else { return 0 };
+        if known.is_none() {
+            self.f.tags.push(tags.into());
+        }
+        number
     }
 
     /// Ends the block with branches to the clauses that may catch an exception. Operands and locals stay as they are.

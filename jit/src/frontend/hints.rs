@@ -9,6 +9,7 @@
 use super::builder::Builder;
 use super::control::Kind;
 use crate::ir::Block;
+use crate::passes::Pass;
 use serde::{Deserialize, Serialize};
 use wasm::Module;
 use wasmparser::{BinaryReader, BranchHintSectionReader};
@@ -55,7 +56,7 @@ fn read(module: &Module, data: &[u8]) -> Option<BranchHints> {
 impl Builder<'_> {
     /// What is said of the present branch.
     pub(super) fn hint(&self) -> Option<bool> {
-        self.facts.hints.get(self.pos)
+        self.facts.hints.get(self.pos).filter(|_| self.settings.passes.has(Pass::Hints))
     }
 
     /// Follows the hint for a branch to the end of frame `index`, which goes to `taken` or, else, on in `on`.
@@ -93,6 +94,7 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passes::Switches;
     use wasm::TypeRegistry;
 
     /// What is read of a section put behind a module with one function.
@@ -143,16 +145,13 @@ mod tests {
         let facts = crate::frontend::ModuleFacts::new(&module, &bytes, &types);
         let env = crate::ModuleEnv { module: &module, bytes: &bytes, types: &types, facts: &facts };
         let settings = crate::Settings {
-            cpu: crate::CpuFeatures::default(),
             guarded: true,
-            segment: false,
-            fuel: false,
-            interruptible: false,
-            passes: crate::passes::Switches { if_convert: false, ..Default::default() },
+            passes: Switches::default().without(Pass::IfConvert),
+            ..crate::Settings::default()
         };
         let mut f = crate::frontend::build(&env, 0, crate::Entry::Function, &settings).expect("it can be compiled");
-        crate::passes::run(&mut f, &settings, &mut |_, _| {});
-        crate::schedule::run(&mut f).layout
+        crate::passes::run(&mut f, &settings, &mut |_, _, _| {});
+        crate::schedule::run(&mut f, &settings).layout
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::flow::Flow;
 use super::objects;
 use super::prescan::{self, Prescan};
 use crate::ir::{Type, Value};
+use crate::passes::Pass;
+use crate::tunables::Tunables;
 use crate::{ModuleEnv, Place, Settings};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -29,24 +31,8 @@ use wasm::TypeId;
 use wasm::operators::{self, Control};
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
 
-/// The longest body that is built in, in bytes: in loops and elsewhere; without branches and calls in loops, which is what arithmetic
-/// on wide numbers looks like; and up to which it takes less room than it has bytes, since what it becomes is hardly more than the
-/// call was.
-const MAX_BODY: usize = 64;
-const MAX_STRAIGHT: usize = 128;
-const MAX_OUTSIDE_LOOPS: usize = 32;
-const TINY_BODY: usize = 16;
-/// Calls in a body at most, and locals.
-const MAX_CALLS: u32 = 2;
-const MAX_LOCALS: u32 = 16;
-/// How deep functions are built into each other, and how often the same one is on the way, the function that is compiled included.
-const MAX_DEPTH: usize = 4;
-const MAX_RECURSION: usize = 2;
-/// Bytes of bodies that a function may take in: these, and a fraction of its own.
-const ROOM: usize = 96;
+/// A function takes in bodies of this fraction of its own length, beside what [`Tunables`] says.
 const ROOM_FRACTION: usize = 16;
-/// How many structures around a call are looked at to find a loop.
-const NEAR: usize = 64;
 
 /// A body that may be built into others.
 struct Body<'a> {
@@ -74,25 +60,29 @@ pub(super) struct Inlining<'a> {
     room: usize,
     /// Whether the outermost call is in a loop.
     in_loop: bool,
+    limits: Tunables,
 }
 
 impl<'a> Inlining<'a> {
     /// Nothing yet, in a function of that length.
-    pub(super) fn new(own_func: u32, len: usize) -> Inlining<'a> {
-        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room: ROOM + len / ROOM_FRACTION }
+    pub(super) fn new(own_func: u32, len: usize, limits: &Tunables) -> Inlining<'a> {
+        let room = limits.inline_room as usize + len / ROOM_FRACTION;
+        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room, limits: *limits }
     }
 
     fn body(&mut self, env: &ModuleEnv<'a>, own_func: u32) -> Option<Rc<Body<'a>>> {
-        if env.module.bodies[own_func as usize].range().len() > MAX_STRAIGHT {
+        if env.module.bodies[own_func as usize].range().len() > self.limits.inline_straight as usize {
             return None;
         }
-        self.bodies.entry(own_func).or_insert_with(|| read(env, own_func).map(Rc::new)).clone()
+        self.bodies.entry(own_func).or_insert_with(|| read(env, own_func, &self.limits).map(Rc::new)).clone()
     }
 
     /// Classes of memory that a call of a function writes and reads, whether it is built in or not. The number need not be one of a function.
     pub(super) fn effects_of_call(&mut self, env: &ModuleEnv<'a>, settings: &Settings, func: u32) -> (u8, u8) {
-        let own =
-            env.module.own_func(func).filter(|&f| settings.passes.inline && (f as usize) < env.module.bodies.len());
+        let own = env
+            .module
+            .own_func(func)
+            .filter(|&f| settings.passes.has(Pass::Inline) && (f as usize) < env.module.bodies.len());
         own.and_then(|f| self.body(env, f)).map_or(prescan::CALL, |b| b.effects)
     }
 }
@@ -115,19 +105,19 @@ fn is_straight(op: &Operator<'_>) -> bool {
 }
 
 /// Reads and validates a body; nothing if it is not valid, or not to be built into others.
-fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
+fn read<'a>(env: &ModuleEnv<'a>, own_func: u32, limits: &Tunables) -> Option<Body<'a>> {
     let allocs = FuncValidatorAllocations::default();
     let (mut validator, mut reader) = wasm::validate_body(env.module, env.bytes, own_func, allocs);
     validator.read_locals(&mut reader).ok()?;
     let n = validator.len_locals();
-    if n > MAX_LOCALS {
+    if n > limits.inline_locals {
         return None;
     }
     let locals = (0..n).filter_map(|i| validator.get_local_type(i)).map(|t| Type::of(super::of_parsed(t))).collect();
     let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None, &mut |_| prescan::CALL));
     let mut flow = Flow::new();
     let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
-    let long = env.module.bodies[own_func as usize].range().len() > MAX_BODY;
+    let long = env.module.bodies[own_func as usize].range().len() > limits.inline_body as usize;
     let mut ops = Vec::new();
     let mut operators = OperatorsReader::new(reader);
     while !operators.eof() {
@@ -149,7 +139,15 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32) -> Option<Body<'a>> {
     let (_, end, _) = ops.pop()?;
     // Code behind a call that never returns would have to be charged all the same.
     let straight = ops.iter().all(|(op, ..)| is_straight(op));
-    (calls <= MAX_CALLS && flow.is_live()).then_some(Body { ops, locals, scan, end, effects, throws, straight })
+    (calls <= limits.inline_calls && flow.is_live()).then_some(Body {
+        ops,
+        locals,
+        scan,
+        end,
+        effects,
+        throws,
+        straight,
+    })
 }
 
 /// What a function keeps while another is built into it.
@@ -195,17 +193,18 @@ impl<'a> Builder<'a> {
     /// The body of a function that is to be built in here.
     fn choose(&mut self, own_func: u32) -> Option<Rc<Body<'a>>> {
         let len = self.module.bodies[own_func as usize].range().len();
-        if !self.settings.passes.inline
+        let limits = &self.settings.tunables;
+        if !self.settings.passes.has(Pass::Inline)
             || self.env.bytes.len() > Place::INLINED as usize
-            || len > MAX_STRAIGHT
-            || (len > MAX_OUTSIDE_LOOPS && !self.in_loop())
-            || self.inlining.open.len() > MAX_DEPTH
-            || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= MAX_RECURSION
+            || len > limits.inline_straight as usize
+            || (len > limits.inline_outside_loops as usize && !self.in_loop())
+            || self.inlining.open.len() > limits.inline_depth as usize
+            || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= limits.inline_recursion as usize
         {
             return None;
         }
         let body = self.inlining.body(self.env, own_func)?;
-        let cost = if len <= TINY_BODY || body.straight { len / 2 } else { len };
+        let cost = if len <= limits.inline_tiny as usize || body.straight { len / 2 } else { len };
         let room = self.inlining.room.checked_sub(cost)?;
         if body.throws && self.is_caught() {
             return None;
@@ -217,7 +216,8 @@ impl<'a> Builder<'a> {
     /// Whether there is a loop around the call, or around the call in whose place it is.
     fn in_loop(&self) -> bool {
         let is_loop = |f: &Frame| matches!(f.kind, Kind::Loop(_));
-        self.inlining.in_loop || self.control.iter().rev().take(NEAR).any(is_loop)
+        self.inlining.in_loop
+            || self.control.iter().rev().take(self.settings.tunables.inline_near as usize).any(is_loop)
     }
 
     fn go_to_place(&mut self, own_func: u32, wasm: u32, caller: u32) {

@@ -19,6 +19,7 @@
 use super::builder::{Builder, Dominators};
 use crate::abi::TrapCode;
 use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
+use crate::passes::Pass;
 use wasm::operators::class;
 
 const CLASSES: usize = 8;
@@ -228,7 +229,7 @@ impl Loads {
         (h.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
     }
     /// The value of an equal instruction that has been executed on every way here.
-    pub(super) fn pinned(&self, dom: &Dominators, inst: &Inst) -> Option<Value> {
+    fn pinned(&self, dom: &Dominators, inst: &Inst) -> Option<Value> {
         let p = self.pinned.get(Self::pinned_slot(inst))?.as_ref()?;
         (Inst { pos: 0, ..p.inst } == Inst { pos: 0, ..*inst } && dom.holds(p.block)).then_some(p.value)
     }
@@ -243,7 +244,7 @@ impl Loads {
         ((index.0 ^ memory << 16).wrapping_mul(0x9e37_79b9) >> 24) as usize
     }
     /// Whether `limit` bytes from the index on are known to lie in the memory. Memories never shrink.
-    pub(super) fn in_bounds(&self, dom: &Dominators, memory: u32, index: Value, limit: u64) -> Option<Value> {
+    fn in_bounds(&self, dom: &Dominators, memory: u32, index: Value, limit: u64) -> Option<Value> {
         let c = self.checked.get(Self::checked_slot(memory, index)).and_then(Option::as_ref)?;
         let holds = c.memory == memory && c.index == index && c.limit >= limit && dom.holds(c.block);
         holds.then_some(c.beyond)
@@ -257,8 +258,22 @@ impl Loads {
 }
 
 impl Builder<'_> {
+    /// The value of an equal instruction that has been executed on every way here.
+    pub(super) fn pinned(&self, inst: &Inst) -> Option<Value> {
+        self.loads.pinned(&self.dom, inst).filter(|_| self.settings.passes.has(Pass::Checks))
+    }
+
+    /// Whether `limit` bytes from the index on are known to lie in the memory, and under which condition they would not.
+    pub(super) fn in_bounds(&self, memory: u32, index: Value, limit: u64) -> Option<Value> {
+        let on = self.settings.passes.has(Pass::Checks);
+        self.loads.in_bounds(&self.dom, memory, index, limit).filter(|_| on)
+    }
+
     /// The value that a load from the place would give, if it is known.
     pub(super) fn known(&mut self, place: &Place) -> Option<Value> {
+        if !self.settings.passes.has(Pass::Loads) {
+            return None;
+        }
         let list = &self.loads.entries[place.class];
         let same = |e: &&Entry| {
             e.place.base == place.base
@@ -276,7 +291,7 @@ impl Builder<'_> {
     /// 104. The two are the same unless base and offset go beyond 2^32, where the load traps: with them the known access would
     /// have gone there as well, or by its own base around to where it was. That is checked instead, if it has to be.
     pub(super) fn known_by_root(&mut self, place: &Place) -> Option<Value> {
-        if !place.narrow || place.root == Value::NONE {
+        if !place.narrow || place.root == Value::NONE || !self.settings.passes.has(Pass::Loads) {
             return None;
         }
         let list = &self.loads.entries[place.class];
@@ -292,9 +307,7 @@ impl Builder<'_> {
             e.place.narrow && e.place.base == place.base && e.place.offset >= place.offset && self.dom.holds(e.block)
         };
         let offset = place.offset as u64;
-        let proven = offset == 0
-            || list.iter().any(reaches)
-            || self.loads.in_bounds(&self.dom, UNWRAPPED, place.base, offset).is_some();
+        let proven = offset == 0 || list.iter().any(reaches) || self.in_bounds(UNWRAPPED, place.base, offset).is_some();
         if !proven {
             let beyond = self.icmp_const(IntCc::GeU, place.base, (offset as u32).wrapping_neg() as i32 as i64);
             self.trap_if(beyond, TrapCode::MemoryOutOfBounds);

@@ -117,7 +117,7 @@ impl Builder<'_> {
         {
             return None;
         }
-        if let Some(beyond) = self.loads.in_bounds(&self.dom, m, index, limit) {
+        if let Some(beyond) = self.in_bounds(m, index, limit) {
             return Some(beyond);
         }
         let length = self.memory_length(m);
@@ -132,7 +132,7 @@ impl Builder<'_> {
         let last = self.bin_const(Op::Add, Type::I64, length, (limit as i64).wrapping_neg());
         let mut beyond = self.icmp(IntCc::GtU, index, last);
         self.trap_if(beyond, TrapCode::MemoryOutOfBounds);
-        if self.settings.passes.mask_memories
+        if self.settings.mask_memories
             && let Some(short) = short
         {
             beyond = self.bin(Op::Or, Type::I32, short, beyond);
@@ -144,7 +144,7 @@ impl Builder<'_> {
     /// Checks an access, and answers where it goes.
     fn checked_pointer(&mut self, m: u32, index: Value, offset: u64, bytes: u32) -> (Value, i64) {
         let beyond = self.check_bounds(m, index, offset, bytes);
-        let Some(beyond) = beyond.filter(|_| self.settings.passes.mask_memories) else {
+        let Some(beyond) = beyond.filter(|_| self.settings.mask_memories) else {
             return self.pointer(m, index, offset);
         };
         let index = self.index64(index);

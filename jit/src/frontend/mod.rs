@@ -73,7 +73,8 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         Entry::Function => None,
         Entry::Loop(offset) => Some(offset),
     };
-    let mut inlining = inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len());
+    let mut inlining =
+        inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len(), &settings.tunables);
     let mut called = |func| inlining.effects_of_call(env, settings, func);
     let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target, &mut called);
     let types = locals.iter().map(|&t| Type::of(t)).collect();

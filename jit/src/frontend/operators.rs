@@ -3,10 +3,14 @@
 use super::builder::Builder;
 use super::tables::{self, Atomic, Numeric};
 use crate::abi::{Helper, TrapCode};
-use crate::ir::{FloatCc, Inst, IntCc, Op, Type, Value};
+use crate::ir::{FloatCc, Inst, IntCc, Op, SimdOp, Type, Value};
 use crate::passes::simplify;
-use wasm::operators::class;
+use wasm::operators::{self, Float, class};
 use wasmparser::{Operator, ValType};
+
+/// The NaNs of positive sign of whose payload only the first bit is set.
+const CANONICAL_NAN_32: u32 = 0x7fc0_0000;
+const CANONICAL_NAN_64: u64 = 0x7ff8_0000_0000_0000;
 
 /// Numeric operators, constants and loads.
 pub(super) fn is_simple(op: &Operator<'_>) -> bool {
@@ -165,6 +169,36 @@ impl<'a> Builder<'a> {
         {
             self.unsupported = Some("an operator");
         }
+        if self.settings.canonical_nans
+            && let Some(float) = operators::nan_result(op)
+        {
+            let v = self.pop();
+            let v = self.canonical(float, v);
+            self.stack.push(v);
+        }
+    }
+
+    /// A value with the canonical NaN in the place of any other.
+    fn canonical(&mut self, float: Float, v: Value) -> Value {
+        let (ty, bits) = match float {
+            Float::F32 => (Type::F32, u64::from(CANONICAL_NAN_32)),
+            Float::F64 => (Type::F64, CANONICAL_NAN_64),
+            Float::F32x4 => {
+                let two = u64::from(CANONICAL_NAN_32) << 32 | u64::from(CANONICAL_NAN_32);
+                return self.canonical_lanes(SimdOp::F32x4Eq, two, v);
+            }
+            Float::F64x2 => return self.canonical_lanes(SimdOp::F64x2Eq, CANONICAL_NAN_64, v),
+        };
+        let is_number = simplify::fcmp(&mut self.f, FloatCc::Eq, v, v, self.position);
+        let nan = self.float_const(ty, bits);
+        simplify::select(&mut self.f, ty, is_number, v, nan, self.position)
+    }
+
+    /// The same of lanes; `nans` is what one half of the vector is replaced by.
+    fn canonical_lanes(&mut self, equal: SimdOp, nans: u64, v: Value) -> Value {
+        let numbers = self.simd(equal, 0, &[v, v]);
+        let nans = self.vector_const(u128::from(nans) << 64 | u128::from(nans));
+        self.simd(SimdOp::V128Bitselect, 0, &[v, nans, numbers])
     }
 
     fn variable(&mut self, op: &Operator<'a>) -> bool {

@@ -6,7 +6,7 @@
 //!
 //! Preconditions, each with a test in `vm/tests/preconditions` in which it does not hold:
 //! - The loop has no parameters, and A leaves nothing on the operand stack but the condition.
-//! - A is at most [`MAX_HEADER`] operators, none of which writes anything but locals, calls or branches.
+//! - A has at most [`rotate_header`](crate::tunables::Tunables) operators, none of which writes anything but locals, calls or branches.
 //! - The loop is continued in exactly one place; clauses of a `try_table` that lead to the loop count twice.
 //! - `br_if out`: its label is not a loop's, takes no operands, and is that of the function, a `block` or an `if`.
 //! - `if`: it has neither parameters nor results, *and no `else`*: the repeated test leaves for the end of the `if`, which is where a
@@ -17,10 +17,8 @@ use super::builder::Builder;
 use super::control::Kind;
 use super::tables::{self, Numeric};
 use crate::ir::Value;
+use crate::passes::Pass;
 use wasmparser::{BinaryReader, BlockType, Operator, OperatorsReader};
-
-/// How long a header may be, in operators.
-const MAX_HEADER: usize = 14;
 
 /// How to repeat a loop's header.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +54,7 @@ impl Builder<'_> {
     pub(super) fn find_rotation(&mut self, index: u32, params: u32) -> Option<Rotation> {
         let on_path = self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos));
         let facts = &self.scan.loops[index as usize];
-        if params != 0 || facts.back_edges != 1 || on_path || !self.settings.passes.rotate {
+        if params != 0 || facts.back_edges != 1 || on_path || !self.settings.passes.has(Pass::Rotate) {
             return None;
         }
         let last_back_edge = facts.last_back_edge;
@@ -65,7 +63,7 @@ impl Builder<'_> {
         let mut ops = OperatorsReader::new(reader);
         let first = self.replays.len();
         let mut height = 0;
-        for _ in 0..MAX_HEADER {
+        for _ in 0..self.settings.tunables.rotate_header {
             let at = ops.original_position() as u32;
             let Ok(op) = ops.read() else { break };
             let exit = match op {

@@ -250,6 +250,8 @@ pub struct Func {
     pub params: Vec<Type>,
     /// Types of its results.
     pub results: Vec<Type>,
+    /// Lists of tags for [`Op::CatchEdge`].
+    pub tags: Vec<Box<[u32]>>,
     /// Places in functions built into this one.
     pub places: Vec<Place>,
     cons: Cons,

@@ -223,6 +223,7 @@ ops! {
     /// To block `idx` if the call before it, which is marked and has nothing but its projections behind it, came back with an
     /// exception, which then is in the context; else to block `imm`, at no cost. The call has results in the latter only. Neither has
     /// parameters or other predecessors.
+    /// `aux`: number, from 1, of the list in `Func::tags` of what is caught, or 0 for anything.
     CatchEdge "catch_edge" Fixed(0) Terminator;
     Return "return" Variadic Terminator;
     /// Traps with code `aux`.

@@ -13,16 +13,14 @@
 use super::order::Order;
 use crate::ir::{Block, FloatCc, Func, Inst, Op, Type, Value};
 use crate::passes::simplify;
-
-/// Greatest number of selections in place of one branch.
-const MAX_SELECTIONS: usize = 2;
+use crate::tunables::Tunables;
 
 /// Runs the pass.
-pub(super) fn run(f: &mut Func) {
+pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let order = Order::new(f);
     for &b in order.rpo.iter().rev() {
         // What has been converted may be the arm of another branch only after blocks are joined again.
-        if let Some(diamond) = find(f, b) {
+        if let Some(diamond) = find(f, b, limits.if_convert_selections) {
             convert(f, b, &diamond);
         }
     }
@@ -46,7 +44,7 @@ fn args_of(f: &Func, b: Block) -> &[Value] {
     f.terminator(b).map_or(&[], |t| f.args(t))
 }
 
-fn find(f: &Func, b: Block) -> Option<Diamond> {
+fn find(f: &Func, b: Block, most: u32) -> Option<Diamond> {
     let branch = f.terminator(b)?;
     let i = f.inst(branch);
     if i.op != Op::BrIf {
@@ -66,7 +64,7 @@ fn find(f: &Func, b: Block) -> Option<Diamond> {
             }
         }
     }
-    (selections <= MAX_SELECTIONS).then_some(Diamond { branch, arms, join })
+    (selections <= most).then_some(Diamond { branch, arms, join })
 }
 
 /// Float equality needs two flags.

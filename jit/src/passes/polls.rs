@@ -17,12 +17,10 @@
 use super::simplify::holds;
 use crate::ir::cfg::{Cfg, NONE};
 use crate::ir::{Block, Func, Inst, IntCc, Op, Type, Value};
-
-/// Iterations of a loop that need no poll.
-const SOON: u32 = 4096;
+use crate::tunables::Tunables;
 
 /// Runs the pass.
-pub(super) fn run(f: &mut Func) {
+pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let is_poll = |f: &Func, b: Block| f.blocks[b.index()].insts.iter().any(|&v| f.inst(v).op == Op::Poll);
     if !(0..f.blocks.len() as u32).any(|b| is_poll(f, Block(b))) {
         return;
@@ -40,7 +38,7 @@ pub(super) fn run(f: &mut Func) {
         }
     }
     for (l, inner) in has_inner.iter().enumerate() {
-        if !inner && ends_soon(f, &cfg, l as u32) {
+        if !inner && ends_soon(f, &cfg, l as u32, limits.polls_soon) {
             let blocks = cfg.rpo.iter().filter(|b| cfg.loop_of[b.index()] == l as u32);
             for &b in blocks {
                 remove(f, b);
@@ -61,7 +59,7 @@ fn remove(f: &mut Func, b: Block) {
 }
 
 /// Whether a loop is left after a small number of iterations, whatever happens in them.
-fn ends_soon(f: &Func, cfg: &Cfg, l: u32) -> bool {
+fn ends_soon(f: &Func, cfg: &Cfg, l: u32, soon: u32) -> bool {
     let header = cfg.loops[l as usize].header;
     let inside = |b: Block| cfg.loop_of[b.index()] == l;
     let (back, front): (Vec<Block>, Vec<Block>) = f.blocks[header.index()].preds.iter().partition(|&&p| inside(p));
@@ -76,12 +74,19 @@ fn ends_soon(f: &Func, cfg: &Cfg, l: u32) -> bool {
             (false, true) => false,
             _ => return false,
         };
-        counted(f, header, &back, &front, i.args[0], stays)
+        counted(f, header, &back, &front, (i.args[0], stays), soon)
     })
 }
 
-/// Whether a condition, looked at in each iteration, becomes other than `stays` after a small number of them.
-fn counted(f: &Func, header: Block, back: &[Block], front: &[Block], condition: Value, stays: bool) -> bool {
+/// Whether a condition, looked at in each iteration, becomes other than `stays` after fewer than `soon` of them.
+fn counted(
+    f: &Func,
+    header: Block,
+    back: &[Block],
+    front: &[Block],
+    (condition, stays): (Value, bool),
+    soon: u32,
+) -> bool {
     let c = *f.inst(condition);
     let (counter, compare): (Value, Box<dyn Fn(i64) -> bool>) = match c.op {
         Op::Icmp => {
@@ -115,7 +120,7 @@ fn counted(f: &Func, header: Block, back: &[Block], front: &[Block], condition: 
     let Some(step) = step else { return false };
     let narrow = |x: i64| if f.ty(param) == Type::I32 { i64::from(x as i32) } else { x };
     let mut x = start;
-    (0..SOON).any(|_| {
+    (0..soon).any(|_| {
         let done = compare(narrow(x.wrapping_add(offset))) != stays;
         x = narrow(x.wrapping_add(step));
         done

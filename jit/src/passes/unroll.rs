@@ -18,21 +18,15 @@ use super::simplify;
 use super::sparse::{Sparse, Uses};
 use crate::ir::cfg::{Cfg, NONE};
 use crate::ir::{Block, Effect, Func, Inst, Op, Type, Value};
-
-/// Instructions of all copies together.
-const MAX_SIZE: usize = 48;
-/// Loops of more instructions stay as they are.
-const MAX_BODY: usize = 16;
-/// Values that may be looked at for one loop.
-const MAX_LOOK: usize = 256;
+use crate::tunables::Tunables;
 
 /// Runs the pass.
-pub(super) fn run(f: &mut Func) {
+pub(super) fn run(f: &mut Func, limits: &Tunables) {
     if !Order::new(f).has_loops(f) {
         return;
     }
     let cfg = Cfg::new(f);
-    let candidates = small_loops(f, &cfg);
+    let candidates = small_loops(f, &cfg, limits.unroll_body as usize);
     if candidates.is_empty() {
         return;
     }
@@ -41,6 +35,7 @@ pub(super) fn run(f: &mut Func) {
         variant: Sparse::default(),
         other: Sparse::default(),
         map: Sparse::default(),
+        limits: *limits,
     };
     let mut any = false;
     // What a loop uses of another one's values is behind that one: those in front come first.
@@ -58,7 +53,7 @@ pub(super) fn run(f: &mut Func) {
 }
 
 /// The blocks of each innermost loop that is small, in reverse postorder.
-fn small_loops(f: &Func, cfg: &Cfg) -> Vec<Vec<Block>> {
+fn small_loops(f: &Func, cfg: &Cfg, most: usize) -> Vec<Vec<Block>> {
     let mut fits = vec![true; cfg.loops.len()];
     for l in cfg.loops.iter().filter(|l| l.parent != NONE) {
         fits[l.parent as usize] = false;
@@ -70,7 +65,7 @@ fn small_loops(f: &Func, cfg: &Cfg) -> Vec<Vec<Block>> {
         if cfg.loops[l].header == b {
             order.push(l);
         }
-        fits[l] &= blocks[l].len() < MAX_BODY && f.blocks[b.index()].insts.len() <= MAX_BODY;
+        fits[l] &= blocks[l].len() < most && f.blocks[b.index()].insts.len() <= most;
         if fits[l] {
             blocks[l].push(b);
         }
@@ -117,8 +112,8 @@ impl Candidate {
         }
         let [exit] = exits[..] else { return None };
         size += work.find_variant(f, &blocks)?;
-        let copies = (MAX_SIZE / size.max(1)).min(4);
-        let fits = size <= MAX_BODY && copies > 1 && f.blocks[exit.index()].preds.len() == 1;
+        let copies = (work.limits.unroll_size as usize / size.max(1)).min(work.limits.unroll_copies as usize);
+        let fits = size <= work.limits.unroll_body as usize && copies > 1 && f.blocks[exit.index()].preds.len() == 1;
         fits.then_some(Candidate { blocks, latch, exit, copies })
     }
 }
@@ -137,6 +132,7 @@ struct Work {
     other: Sparse<()>,
     /// What values are in the copy at hand.
     map: Sparse<Value>,
+    limits: Tunables,
 }
 
 impl Work {
@@ -173,7 +169,7 @@ impl Work {
                         count += 1;
                     }
                 }
-                if looked > MAX_LOOK {
+                if looked > self.limits.unroll_look {
                     self.uses.seen = varies;
                     return None;
                 }

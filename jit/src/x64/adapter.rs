@@ -127,7 +127,8 @@ pub fn exit_adapter(ty: &FuncType, exit: Exit, fuel: bool) -> Code {
     );
     out.trap(TrapCode::CallStackExhausted);
     dynasm!(out.asm; .arch x64; failed:);
-    out.trap(TrapCode::Raised);
+    out.traps.push(TrapSite { at: out.asm.offset().0 as u32, code: TrapCode::Raised, wasm: 0 });
+    dynasm!(out.asm; .arch x64; call QWORD [r15 + context::RAISE as i32]);
     out.finish(24, 1 << RBX | 1 << RBP)
 }
 
@@ -162,6 +163,7 @@ impl Adapter {
             traps: self.traps,
             calls: self.calls,
             landings: Vec::new(),
+            tags: Vec::new(),
             places: Vec::new(),
             stats: CodeStats::default(),
         }

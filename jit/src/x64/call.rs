@@ -160,7 +160,9 @@ impl Lower<'_> {
             let r = self.reg(f);
             ops.push(fixed(r, 0));
         }
-        self.emit_call(CallInfo { target, tail: false, catches: i.aux != 0 }, ops, &defs);
+        let edge = (i.aux != 0).then(|| self.f.terminator(self.block)).flatten();
+        let catches = edge.map(|t| self.f.inst(t).aux);
+        self.emit_call(CallInfo { target, tail: false, catches }, ops, &defs);
         if !in_area.is_empty() {
             let area = self.area_pointer();
             for (d, ty, at) in in_area {
@@ -226,7 +228,7 @@ impl Lower<'_> {
         }
         let target = Target::Helper(i.idx as u16, result == HelperResult::Fallible);
         // A failure is seen in rdx.
-        self.emit_call(CallInfo { target, tail: false, catches: false }, ops, &defs);
+        self.emit_call(CallInfo { target, tail: false, catches: None }, ops, &defs);
         if result == HelperResult::Fallible
             && let Some(last) = self.buf_last()
         {
@@ -253,6 +255,6 @@ impl Lower<'_> {
             let r = self.reg(f);
             ops.push(fixed(r, 0));
         }
-        self.emit_call(CallInfo { target, tail: true, catches: false }, ops, &[]);
+        self.emit_call(CallInfo { target, tail: true, catches: None }, ops, &[]);
     }
 }

@@ -10,6 +10,7 @@
 use super::inst::{MInst, MOp};
 use super::lower::{Lower, RmOp, tied, used};
 use crate::ir::{IntCc, Op, Value};
+use crate::passes::Pass;
 
 /// Numbers of the operations with carry.
 const ADC: u8 = 2;
@@ -64,6 +65,9 @@ impl Lower<'_> {
 
     /// What sets the carry flag as a value is one.
     fn carry(&self, v: Value) -> Option<Carry> {
+        if !self.passes.has(Pass::Carry) {
+            return None;
+        }
         let alone = |v: Value| self.s.uses[v.index()] == 1 && !self.is_wanted(v);
         let mut i = *self.f.inst(v);
         if i.op == Op::ExtU && alone(v) {

@@ -14,10 +14,8 @@
 use super::emit::Emitter;
 use super::inst::MOp;
 use super::lower::Lowered;
+use crate::passes::Pass;
 use crate::regalloc::Output;
-
-/// Instructions and moves that a copy may have.
-const MAX_COPY: u32 = 24;
 
 /// Which blocks may be copied.
 #[derive(Default)]
@@ -31,6 +29,9 @@ pub(super) struct Dispatch {
 impl Dispatch {
     /// Finds the ways; `resolved` has the block that a jump to each ends up in.
     pub(super) fn find(l: &Lowered, out: &Output, resolved: &[u32]) -> Dispatch {
+        if !l.passes.has(Pass::TailDup) {
+            return Dispatch::default();
+        }
         let blocks = &l.input.blocks;
         let mut ways: Vec<Vec<u32>> = Vec::new();
         let mut cost = vec![u32::MAX; blocks.len()];
@@ -57,7 +58,7 @@ impl Dispatch {
                 }
                 let all = cost[to as usize].saturating_add(own_cost(l, out, b));
                 let leads = !blocks[b].cold && blocks[b].loop_depth > 0 && !ways[to as usize].contains(&p);
-                if leads && all <= MAX_COPY && all < cost[b] {
+                if leads && all <= l.tunables.tail_dup_size && all < cost[b] {
                     cost[b] = all;
                     ways[b] = std::iter::once(p).chain(ways[to as usize].iter().copied()).collect();
                     work.push(p);
@@ -65,7 +66,7 @@ impl Dispatch {
             }
         }
         for (way, cost) in ways.iter_mut().zip(&cost) {
-            if *cost > MAX_COPY {
+            if *cost > l.tunables.tail_dup_size {
                 way.clear();
             }
         }

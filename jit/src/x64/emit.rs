@@ -13,9 +13,10 @@ use super::dispatch::Dispatch;
 use super::encode::{Asm, Base, Enc, Rm, Segment};
 use super::inst::{CALLEE_SAVED, MInst, MOp, Mem, SCRATCH, cc, enc, gpr};
 use super::lower::{Lowered, Target};
-use super::shrink::{Branch, shrink};
-use crate::abi::{self, MAX_UNCHECKED_FRAME, TrapCode};
+use super::shrink::{Branch, ROUNDS, shrink};
+use crate::abi::{self, MAX_UNCHECKED_FRAME, RAISE_LEN, TrapCode};
 use crate::ir::Type;
+use crate::passes::Pass;
 use crate::regalloc::{Alloc, Class, Move, Output};
 use crate::{Code, Place, Reloc, RelocTarget, TrapSite};
 use dynasmrt::{DynasmApi, dynasm};
@@ -31,7 +32,7 @@ pub(super) enum Cold {
     /// `ud2`, after which the runtime may go on at `back`.
     Poll { label: Label, back: Label, pos: u32 },
     /// Calls the adapter for references of others, with `rax` set.
-    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32, landing: Option<Label> },
+    Adapter { label: Label, back: Option<Label>, target: RelocTarget, pos: u32, landing: Option<(Label, u8)> },
     /// Where a call comes back to with an exception: does what lies between the call and the end of its block, from instruction
     /// `from` on, and goes on at the block's first successor.
     Landing { label: Label, block: usize, from: u32 },
@@ -60,7 +61,7 @@ pub(super) struct Emitter<'a> {
     /// Where in the code the address of a table of branches is wanted: number of the table, offset of the field.
     table_refs: Vec<(u32, u32)>,
     /// Return addresses of calls that may come back with an exception, and where that goes.
-    landings: Vec<(u32, Label)>,
+    landings: Vec<(u32, Label, u8)>,
     /// For each block the one that a jump to it ends up in: itself unless it is empty.
     resolved: Vec<u32>,
     pub(super) dispatch: Dispatch,
@@ -70,9 +71,6 @@ pub(super) struct Emitter<'a> {
     pub(super) at: usize,
     pub(super) block: usize,
 }
-
-/// Bytes of a frame that is cleared without a loop.
-const MAX_UNROLLED_CLEAR: i32 = 128;
 
 /// Emits a function.
 pub(crate) fn emit(l: &Lowered, out: &Output) -> Code {
@@ -250,7 +248,7 @@ impl Emitter<'_> {
     /// written over them.
     fn clear_frame(&mut self) {
         let (n, disp) = (self.locals as i32, |at: i32| based(gpr::RSP, at));
-        if n > MAX_UNROLLED_CLEAR {
+        if n > self.l.tunables.clear_unrolled as i32 {
             let again = self.label();
             dynasm!(self.asm.code ; .arch x64 ; mov eax, n);
             self.bind(again);
@@ -901,10 +899,10 @@ impl Emitter<'_> {
     }
 
     /// Notes that a call returns here, or to the landing with an exception.
-    fn returns(&mut self, pos: u32, landing: Option<Label>) {
+    fn returns(&mut self, pos: u32, landing: Option<(Label, u8)>) {
         self.code.calls.push((self.asm.at(), pos));
-        if let Some(landing) = landing {
-            self.landings.push((self.asm.at(), landing));
+        if let Some((landing, tags)) = landing {
+            self.landings.push((self.asm.at(), landing, tags));
         }
     }
 
@@ -928,7 +926,7 @@ impl Emitter<'_> {
         if info.tail {
             return self.tail_call(i, info.target);
         }
-        let landing = info.catches.then(|| self.landing());
+        let landing = info.catches.map(|tags| (self.landing(), tags));
         match info.target {
             Target::Reloc(target) => {
                 self.asm.imm8(0xe8);
@@ -1173,7 +1171,14 @@ impl Emitter<'_> {
             Cold::Trap { label, code, pos } => {
                 self.bind(label);
                 self.site(code, pos);
-                dynasm!(self.asm.code ; .arch x64 ; ud2);
+                match code {
+                    TrapCode::Raised => {
+                        let from = self.asm.at();
+                        dynasm!(self.asm.code ; .arch x64 ; call QWORD [r15 + context::RAISE as i32]);
+                        debug_assert_eq!(self.asm.at() - from, RAISE_LEN);
+                    }
+                    _ => dynasm!(self.asm.code ; .arch x64 ; ud2),
+                }
             }
             Cold::Poll { label, back, pos } => {
                 self.bind(label);
@@ -1247,18 +1252,22 @@ impl Emitter<'_> {
     fn finish(mut self) -> Code {
         let code = std::mem::take(&mut self.asm.code.ops);
         let mut labels = std::mem::take(&mut self.labels);
-        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels);
+        let rounds = if self.l.passes.has(Pass::Shrink) { ROUNDS } else { 0 };
+        let (mut bytes, mut mapping) = shrink(code, &self.branches, &mut labels, rounds);
         let mut c = self.code;
         c.code_len = bytes.len() as u32;
         c.prologue.iter_mut().for_each(|p| p.0 = mapping.map(p.0));
         c.relocs.iter_mut().for_each(|r| r.at = mapping.map(r.at));
         c.traps.iter_mut().for_each(|t| t.at = mapping.map(t.at));
         c.calls.iter_mut().for_each(|p| p.0 = mapping.map(p.0));
-        c.landings = self.landings.iter().map(|&(at, to)| (mapping.map(at), labels[to as usize])).collect();
+        let landing =
+            |&(at, to, tags): &(u32, Label, u8)| crate::Landing { at: mapping.map(at), to: labels[to as usize], tags };
+        c.landings = self.landings.iter().map(landing).collect();
+        c.tags = self.l.tags.clone();
         c.relocs.sort_unstable_by_key(|r| r.at);
         c.traps.sort_unstable_by_key(|t| t.at);
         c.calls.sort_unstable();
-        c.landings.sort_unstable();
+        c.landings.sort_unstable_by_key(|l| l.at);
         keep_places(&mut c, &self.l.places);
         if !self.asm.const_refs.is_empty() || !self.table_refs.is_empty() {
             let places = place_consts(&self.l.consts, &mut bytes);

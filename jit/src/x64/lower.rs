@@ -17,8 +17,10 @@ use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, Effect, FloatCc, Func, IntCc, MemKind, Op, Type, Value};
+use crate::passes::{Pass, Switches};
 use crate::regalloc::{self, Class, Constraint, Kind, NO_REMAT, Operand, PReg, VReg};
 use crate::schedule::Schedule;
+use crate::tunables::Tunables;
 use crate::{CpuFeatures, ModuleEnv, Place, RelocTarget, Settings};
 use smallvec::SmallVec;
 
@@ -42,8 +44,8 @@ pub(crate) enum Target {
 pub(crate) struct CallInfo {
     pub(crate) target: Target,
     pub(crate) tail: bool,
-    /// Whether it may come back with an exception.
-    pub(crate) catches: bool,
+    /// Whether it may come back with an exception, and which: a number as in [`crate::Landing::tags`].
+    pub(crate) catches: Option<u8>,
 }
 
 /// A function after selection.
@@ -62,11 +64,16 @@ pub(crate) struct Lowered {
     pub(crate) tables: Vec<Vec<u32>>,
     /// Places that the instructions' positions name.
     pub(crate) places: Vec<Place>,
+    /// Lists of tags that calls which catch speak of.
+    pub(crate) tags: Vec<Box<[u32]>>,
     /// Whether there is any call, and whether one is of a helper.
     pub(crate) has_calls: bool,
     pub(crate) has_helpers: bool,
     /// Whether the frame is zeros at first: the collector takes what lies there for references.
     pub(crate) clears_frame: bool,
+    /// What emission may do.
+    pub(crate) passes: Switches,
+    pub(crate) tunables: Tunables,
 }
 
 /// Lowers a function.
@@ -116,6 +123,8 @@ pub(super) struct Lower<'a> {
     pub(super) s: &'a Schedule,
     pub(super) env: &'a ModuleEnv<'a>,
     pub(super) cpu: CpuFeatures,
+    pub(super) passes: Switches,
+    tunables: Tunables,
     /// Whether the base of memory 0 is also in the GS segment.
     pub(super) segment: bool,
     /// Register of each value that something has asked for.
@@ -134,7 +143,7 @@ pub(super) struct Lower<'a> {
     /// Number of effects before an instruction in its block: loads may move only where it is the same.
     color: Vec<u32>,
     now: u32,
-    block: Block,
+    pub(super) block: Block,
     /// Results of the next call up: (number, value).
     pub(super) projections: Vec<(u32, Value)>,
     pub(super) arguments: Vec<Value>,
@@ -166,6 +175,8 @@ impl<'a> Lower<'a> {
             s,
             env,
             cpu: settings.cpu,
+            passes: settings.passes,
+            tunables: settings.tunables,
             segment: settings.segment,
             vreg_of: vec![NONE; f.insts.len()],
             classes: Vec::with_capacity(f.insts.len()),
@@ -378,7 +389,8 @@ impl<'a> Lower<'a> {
     pub(super) fn can_fold(&self, v: Value) -> bool {
         let i = self.f.inst(v);
         let pure = i.op == Op::CLoad;
-        (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
+        self.passes.has(Pass::Operands)
+            && (i.op.effect() == Effect::Read && self.color[v.index()] == self.now || pure)
             && self.s.uses[v.index()] == 1
             && self.s.block_of[v.index()] == self.block.0
             && !self.is_wanted(v)
@@ -1003,9 +1015,12 @@ impl<'a> Lower<'a> {
             calls: self.calls,
             consts: self.consts,
             places: self.f.places.clone(),
+            tags: self.f.tags.clone(),
             has_calls: self.has_calls,
             has_helpers: self.has_helpers,
             clears_frame: self.has_calls && self.env.facts.has_objects(),
+            passes: self.passes,
+            tunables: self.tunables,
             ..Lowered::default()
         };
         let mut number = vec![NONE; self.f.blocks.len()];

@@ -40,11 +40,14 @@ impl Mapping {
     }
 }
 
-/// Shortens branches (sorted by `at`); `labels` become new offsets.
-pub(crate) fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32]) -> (Vec<u8>, Mapping) {
+/// How often the distances of branches that are still long are looked at again.
+pub(crate) const ROUNDS: usize = 3;
+
+/// Shortens branches (sorted by `at`) in up to so many rounds; `labels` become new offsets.
+pub(crate) fn shrink(code: Vec<u8>, branches: &[Branch], labels: &mut [u32], rounds: usize) -> (Vec<u8>, Mapping) {
     let mut short = vec![false; branches.len()];
     let mut mapping = Mapping { cuts: Vec::new(), next: 0 };
-    for _ in 0..3 {
+    for _ in 0..rounds {
         let mut changed = false;
         for (i, b) in branches.iter().enumerate() {
             if !short[i] {

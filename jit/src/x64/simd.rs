@@ -2,7 +2,8 @@
 //!
 //! In: vector instructions of the IR. Out: machine instructions: one where the processor has it (`direct`), else a short straight
 //! sequence over temporaries, in three-operand AVX forms where they exist. Invariant: every lane gets the bits that the
-//! interpreter gives it, payloads of NaNs included, so operands of float arithmetic are never exchanged.
+//! interpreter gives it, except that a NaN that arithmetic makes may have any sign and payload which the specification allows (with
+//! [`crate::Settings::canonical_nans`] the front end replaces those).
 //!
 //! Memory operands of legacy packed instructions must be aligned, and neither guest memory nor spill slots are: those
 //! instructions get registers, or constants. AVX forms may take loads and spill slots.

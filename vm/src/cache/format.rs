@@ -18,9 +18,7 @@ use super::key::{Digest, Target, build, digest};
 use crate::native::arrange::Adapter;
 use crate::runtime::image::Run;
 use crate::sys::{MappedFile, TRAP};
-use jit::CpuFeatures;
 use jit::frontend::ModuleFacts;
-use jit::passes::Switches;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -30,7 +28,7 @@ use wasm::SubType;
 /// How files begin.
 pub(crate) const MAGIC: [u8; 8] = *b"\x7fvmcode\n";
 /// Changes with the layout of files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bytes before the sections.
 const HEADER: usize = 1024;
 const DIGEST: Range<usize> = 64..96;
@@ -64,10 +62,7 @@ const SECTIONS: usize = 7;
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) key: Digest,
-    base: u128,
-    cpu: CpuFeatures,
-    segment: bool,
-    passes: Switches,
+    target: Target,
     /// Whether the code is for instances whose memory 0 is guarded.
     pub(crate) guarded: bool,
     /// Functions that have code, and how many there are.
@@ -81,7 +76,7 @@ pub(crate) struct Head {
 impl Head {
     /// What the code is for.
     pub(crate) fn target(&self) -> Target {
-        Target { base: self.base, cpu: self.cpu, segment: self.segment, passes: self.passes }
+        self.target
     }
 
     pub(crate) fn range(&self, s: Section) -> Range<usize> {
@@ -126,14 +121,14 @@ pub(crate) struct Contents<'a> {
 }
 
 /// Writes what it is given, and keeps a digest of it.
-struct Writer<'w, W: Write> {
+struct Writer<'w, W: Write + ?Sized> {
     out: &'w mut W,
     at: u64,
     hash: blake3::Hasher,
     sections: [(u64, u64); SECTIONS],
 }
 
-impl<W: Write> Writer<'_, W> {
+impl<W: Write + ?Sized> Writer<'_, W> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.at += bytes.len() as u64;
@@ -163,7 +158,7 @@ fn words(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
 /// # Errors
 /// Those of the output.
 pub(crate) fn write(
-    out: &mut (impl Write + Seek),
+    out: &mut (impl Write + Seek + ?Sized),
     c: &Contents<'_>,
     sign: impl FnOnce(&Digest) -> Digest,
 ) -> io::Result<()> {
@@ -182,10 +177,7 @@ pub(crate) fn write(
     w.put(&[TRAP; PAGE as usize][..gap as usize])?;
     let head = Head {
         key: c.key,
-        base: c.target.base,
-        cpu: c.target.cpu,
-        segment: c.target.segment,
-        passes: c.target.passes,
+        target: c.target,
         guarded: c.guarded,
         compiled: c.compiled,
         functions: c.funcs.len() as u32,
@@ -199,7 +191,7 @@ pub(crate) fn write(
     out.write_all(&header)
 }
 
-fn put_code<W: Write>(w: &mut Writer<'_, W>, c: &Contents<'_>) -> io::Result<()> {
+fn put_code<W: Write + ?Sized>(w: &mut Writer<'_, W>, c: &Contents<'_>) -> io::Result<()> {
     let from = w.at;
     // Between pieces, which begin at the next possible place, is what stops whoever gets there.
     let pad = |w: &mut Writer<'_, W>, at: usize| {

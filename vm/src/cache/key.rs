@@ -7,6 +7,7 @@ use crate::MemoryMode;
 use crate::config::Config;
 use crate::sys::{guards_available, segment_available};
 use jit::{CpuFeatures, Settings};
+use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A BLAKE3 digest.
@@ -47,28 +48,31 @@ pub(crate) fn build() -> u32 {
 /// What code depends on apart from module and processor.
 fn base(config: &Config) -> u128 {
     let guarded = config.memory_mode == MemoryMode::Auto && guards_available();
-    base_of(config.features.bits(), config.fuel, config.interruption, guarded)
+    base_of(config.features.bits(), config.fuel, config.deterministic, config.interruption, guarded)
 }
 
-fn base_of(features: u64, fuel: bool, interruption: bool, guarded: bool) -> u128 {
-    fingerprint((BUILD, features, fuel, interruption, guarded))
+fn base_of(features: u64, fuel: bool, deterministic: bool, interruption: bool, guarded: bool) -> u128 {
+    fingerprint((BUILD, features, fuel, deterministic, interruption, guarded))
 }
 
 /// Whether this build, with whatever settings but the default proposals, has made code for that base.
 pub(crate) fn is_of_this_build(base: u128) -> bool {
     let features = wasm::default_features().bits();
     let bit = |n: u8, i: u8| n >> i & 1 == 1;
-    (0..8).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2)) == base)
+    (0..16).any(|n| base_of(features, bit(n, 0), bit(n, 1), bit(n, 2), bit(n, 3)) == base)
 }
 
-/// What a file of compiled code is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a file of compiled code is for. All of it is in the key, so that no two settings share code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) base: u128,
     pub(crate) cpu: CpuFeatures,
     /// Whether code finds the base of memory 0 in the GS segment.
     pub(crate) segment: bool,
+    pub(crate) mask_tables: bool,
+    pub(crate) mask_memories: bool,
     pub(crate) passes: jit::passes::Switches,
+    pub(crate) tunables: jit::tunables::Tunables,
 }
 
 impl Target {
@@ -78,20 +82,23 @@ impl Target {
             base: base(config),
             cpu: config.cpu(),
             segment: segment_available() && config.segment(),
-            passes: jit::passes::Switches { mask_memories: config.memory_mode == MemoryMode::Masked, ..config.passes },
+            mask_tables: true,
+            mask_memories: config.memory_mode == MemoryMode::Masked,
+            passes: config.passes,
+            tunables: config.tunables,
         }
     }
 
     /// The key of code of a module.
     pub(crate) fn key(&self, module: &Digest) -> Digest {
         let mut h = blake3::Hasher::new();
-        h.update(&self.base.to_le_bytes()).update(&bits(self).to_le_bytes()).update(module);
+        h.update(&fingerprint(self).to_le_bytes()).update(module);
         *h.finalize().as_bytes()
     }
 
     /// What the links of files depend on, of which there may be several kinds.
     pub(crate) fn salt(&self, kind: u8) -> u128 {
-        fingerprint((kind, self.base, bits(self)))
+        fingerprint((kind, self))
     }
 
     /// As settings of the compiler.
@@ -101,19 +108,14 @@ impl Target {
             guarded,
             segment: guarded && self.segment,
             fuel: config.fuel,
+            canonical_nans: config.deterministic,
             interruptible: config.interruption,
+            mask_tables: self.mask_tables,
+            mask_memories: self.mask_memories,
             passes: self.passes,
+            tunables: self.tunables,
         }
     }
-}
-
-/// Processor and passes as a number.
-fn bits(t: &Target) -> u32 {
-    let (c, p) = (&t.cpu, &t.passes);
-    let cpu = [c.popcnt, c.lzcnt, c.bmi1, c.bmi2, c.avx, c.avx2, c.fma, c.sse42, t.segment];
-    let passes = [p.fold, p.if_convert, p.dce, p.merge_blocks, p.polls, p.unroll, p.cold];
-    let frontend = [p.rotate, p.inline, p.mask_tables, p.mask_memories];
-    cpu.iter().chain(&passes).chain(&frontend).fold(0, |n, &on| n << 1 | u32::from(on))
 }
 
 /// Whether code for the first processor runs on the second.

@@ -4,12 +4,12 @@
 //! compiling or relocating anything.
 //!
 //! - `key`: what code depends on; `format`: the files; `image`: the code in them
-//! - `directory`: the cache on disk; `sign`: the user's key for artifacts
+//! - `directory`: the cache on disk; `sign`: the user's key; `source`: files of modules; `output`: files that users name
 //! - `open`: from a file to a module, by whatever is known of it; `save`: from a module to a file; `profile`: what is worth compiling when
 //!   a program is over
 //!
-//! Invariant: code from a file runs only if the file belongs to this user and nobody else can write to it (or it is an artifact
-//! that is signed or explicitly trusted), and if all of it agrees with its digests. What is missing, damaged or foreign is as if
+//! Invariant: code from a file runs only if the file belongs to this user and nobody else can write to it, if it is signed with
+//! this user's key (or is an artifact that is explicitly trusted), and if all of it agrees with its digests. What is missing, damaged or foreign is as if
 //! it were not there.
 
 mod directory;
@@ -17,9 +17,11 @@ mod format;
 mod image;
 mod key;
 mod open;
+mod output;
 mod profile;
 mod save;
 mod sign;
+mod source;
 
 pub(crate) use image::CodeImage;
 pub(crate) use key::Target;
@@ -76,15 +78,20 @@ pub struct CacheContents {
     pub usable: bool,
 }
 
+fn var(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
+/// Our folder in the user's cache directory.
+fn user_folder() -> Option<PathBuf> {
+    let caches = var("XDG_CACHE_HOME").filter(|p| p.is_absolute());
+    Some(caches.or_else(|| Some(var("HOME")?.join(".cache")))?.join("vm"))
+}
+
 impl Cache {
     /// The user's: in `VM_CACHE_DIR`, or `vm` in the user's cache directory; `None` where there is none.
     pub fn user() -> Option<Cache> {
-        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let path = var("VM_CACHE_DIR").or_else(|| {
-            let caches = var("XDG_CACHE_HOME").filter(|p| p.is_absolute());
-            Some(caches.or_else(|| Some(var("HOME")?.join(".cache")))?.join("vm"))
-        });
-        path.map(Cache::at)
+        var("VM_CACHE_DIR").or_else(user_folder).map(Cache::at)
     }
 
     /// One in a directory of its own, which is made when there is something to write.
@@ -108,19 +115,21 @@ impl Cache {
         self.limit
     }
 
+    /// Directories and files that no guest may get at, whatever it is given: where this user's compiled code and keys are, whether
+    /// this process uses them or another.
+    pub fn private_places() -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let (folder, key) = sign::places();
+        let dirs = var("VM_CACHE_DIR").into_iter().chain(user_folder()).chain(folder);
+        (dirs.collect(), key.into_iter().collect())
+    }
+
     fn directory(&self) -> Option<Directory> {
         Directory::open(&self.path)
     }
 
     /// Opens it for changes; nothing is there if it does not exist.
     fn existing(&self) -> Result<Option<Directory>> {
-        match Directory::open(&self.path) {
-            None if self.path.exists() => Err(self.io(std::io::Error::new(
-                std::io::ErrorKind::PermissionDenied,
-                "it must belong to this user, and nobody else may be able to write to it",
-            ))),
-            d => Ok(d),
-        }
+        Directory::existing(&self.path).map_err(|e| self.io(e))
     }
 
     fn io(&self, source: std::io::Error) -> Error {
@@ -134,28 +143,13 @@ impl Cache {
     pub fn entries(&self) -> Result<Vec<CacheEntry>> {
         let Some(dir) = self.existing()? else { return Ok(Vec::new()) };
         let found = dir.entries().map_err(|e| self.io(e))?;
-        let entry =
-            |f: directory::Found| CacheEntry { contents: self.contents(&f), key: f.name, bytes: f.bytes, used: f.used };
+        let entry = |f: directory::Found| CacheEntry {
+            contents: contents(&dir, &f),
+            key: f.name,
+            bytes: f.bytes,
+            used: f.used,
+        };
         Ok(found.into_iter().map(entry).collect())
-    }
-
-    fn contents(&self, f: &directory::Found) -> Option<CacheContents> {
-        let file = std::fs::File::open(self.path.join(Directory::path_of(&f.name))).ok()?;
-        let map = crate::sys::MappedFile::new(file, usize::try_from(f.bytes).ok()?).ok()?;
-        let file = CodeFile::read(Arc::new(map), false).ok()?;
-        let wasm = file.section(format::Section::Wasm);
-        let names = wasm::Names::read(wasm, file.meta().ok()?.module.name_section);
-        let (target, here) = (file.head.target(), Target::of(&crate::Config::default()));
-        Some(CacheContents {
-            module: names.module.map(Into::into),
-            functions: file.head.functions,
-            compiled: file.head.compiled,
-            wasm_bytes: wasm.len() as u64,
-            code_bytes: file.head.range(format::Section::Code).len() as u64,
-            usable: key::is_of_this_build(target.base)
-                && key::runs_on(&target.cpu, &here.cpu)
-                && (!target.segment || here.segment),
-        })
     }
 
     /// Removes entries, those not used for longest first, until the others take so many bytes at most, and what is of no use to
@@ -177,4 +171,23 @@ impl Cache {
     pub fn clean(&self) -> Result<(usize, u64)> {
         self.prune(0)
     }
+}
+
+fn contents(dir: &Directory, f: &directory::Found) -> Option<CacheContents> {
+    let (file, identity) = dir.named(&f.name)?;
+    let map = crate::sys::MappedFile::new(file, usize::try_from(identity.len()).ok()?).ok()?;
+    let file = CodeFile::read(Arc::new(map), false).ok()?;
+    let wasm = file.section(format::Section::Wasm);
+    let names = wasm::Names::read(wasm, file.meta().ok()?.module.name_section);
+    let (target, here) = (file.head.target(), Target::of(&crate::Config::default()));
+    Some(CacheContents {
+        module: names.module.map(Into::into),
+        functions: file.head.functions,
+        compiled: file.head.compiled,
+        wasm_bytes: wasm.len() as u64,
+        code_bytes: file.head.range(format::Section::Code).len() as u64,
+        usable: key::is_of_this_build(target.base)
+            && key::runs_on(&target.cpu, &here.cpu)
+            && (!target.segment || here.segment),
+    })
 }

@@ -9,18 +9,19 @@
 //!   artifact ──digests, signature──► module with code, or the module in it as above
 //! ```
 
-use super::directory::{Directory, Identity, is_private_file, seal};
+use super::directory::{Directory, Identity, Seal, is_private_file};
 use super::format::{CodeFile, Defect, MAGIC, Meta, Section};
 use super::image::CodeImage;
 use super::key::{Digest, Target, digest, runs_on};
 use super::save::Saved;
 use super::sign::Key;
+use super::source::Source;
 use crate::config::{Config, Tier};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::module::{Bytes, Module, binary};
+use crate::module::{Bytes, Module, binary, foreign, is_binary};
 use crate::runtime::memory::LinearMemory;
-use crate::sys::{MappedFile, NATIVE_AVAILABLE, expect_to_fill, guards_available};
+use crate::sys::{MappedFile, NATIVE_AVAILABLE, expect_to_fill, guards_available, sealed_copy};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -42,9 +43,11 @@ pub(crate) struct Origin {
     artifact_salt: u128,
     /// Why the code in an artifact is not used.
     pub(crate) note: Option<String>,
-    /// The file of the module, if its identity is worth anything.
-    pub(crate) file: Option<Identity>,
-    /// The file of its code, if it has been compared with its digests just now.
+    /// The file of the module or artifact, if its identity may be worth anything.
+    pub(crate) file: Option<Source>,
+    /// Device and number of the file that was read, whatever it is.
+    pub(crate) place: Option<(u64, u64)>,
+    /// The entry of its code, if it has been compared with its digests just now.
     pub(crate) checked: Option<Identity>,
     /// Whether the cache knows the file by its identity already, and all there is to know.
     pub(crate) linked: bool,
@@ -66,6 +69,7 @@ impl Origin {
             artifact: false,
             note: None,
             file: None,
+            place: None,
             checked: None,
             linked: false,
             digest: OnceLock::new(),
@@ -104,18 +108,32 @@ pub(crate) fn keeps_code(config: &Config) -> bool {
 /// Reads a module from a file; with `trusted`, code of an artifact may run without a signature.
 pub(crate) fn open(engine: &Engine, path: &Path, trusted: bool) -> Result<Module> {
     let io = |source| Error::Io { path: path.into(), source };
-    let finder = Finder { engine, target: Target::of(engine.config()), began: Instant::now() };
-    let mut file = File::open(path).map_err(io)?;
+    let file = File::open(path).map_err(io)?;
     let identity = Identity::of(&file).map_err(io)?;
+    let mut module = read(engine, file, &identity, trusted, io)?;
+    if let Some(inner) = Arc::get_mut(&mut module.inner) {
+        inner.origin.place = Some(identity.place());
+    }
+    Ok(module)
+}
+
+fn read(
+    engine: &Engine,
+    mut file: File,
+    identity: &Identity,
+    trusted: bool,
+    io: impl Fn(std::io::Error) -> Error,
+) -> Result<Module> {
+    let finder = Finder { engine, target: Target::of(engine.config()), began: Instant::now() };
     let dir = engine.config().cache.as_ref().filter(|_| keeps_code(engine.config())).and_then(|c| c.directory());
     if let Some(dir) = &dir
-        && let Some(module) = finder.by_identity(dir, &identity)
+        && let Some(module) = finder.by_identity(dir, identity)
     {
         return Ok(module);
     }
     let mut magic = [0; MAGIC.len()];
     if file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC {
-        return finder.artifact(dir.as_ref(), file, identity, trusted).map_err(|e| match e {
+        return finder.artifact(dir.as_ref(), file, *identity, trusted).map_err(|e| match e {
             Error::Api(why) => io(std::io::Error::new(std::io::ErrorKind::InvalidData, why)),
             e => e,
         });
@@ -124,16 +142,22 @@ pub(crate) fn open(engine: &Engine, path: &Path, trusted: bool) -> Result<Module
     let settled = identity.is_settled();
     let mut bytes = Vec::with_capacity(identity.len() as usize + 1);
     expect_to_fill(bytes.spare_capacity_mut());
-    file.read_to_end(&mut bytes).map_err(io)?;
-    let unchanged = settled && Identity::of(&file).map_err(io)? == identity;
-    finder.by_bytes(dir.as_ref(), bytes, unchanged.then_some(identity))
+    file.read_to_end(&mut bytes).map_err(&io)?;
+    if bytes.starts_with(&MAGIC) {
+        return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, PIPED)));
+    }
+    let unchanged = settled && Identity::of(&file).map_err(&io)? == *identity;
+    let file = unchanged.then(|| Source::Read { file, identity: *identity, text: None });
+    finder.by_bytes(dir.as_ref(), bytes, file)
 }
+
+const PIPED: &str = "this is an artifact: it can be opened as a file only";
 
 /// Makes a module of bytes.
 pub(crate) fn with_bytes(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
     let finder = Finder { engine, target: Target::of(engine.config()), began: Instant::now() };
     if bytes.starts_with(&MAGIC) {
-        return Err(Error::api("this is an artifact: it can be opened as a file only"));
+        return Err(Error::api(PIPED));
     }
     let dir = engine.config().cache.as_ref().filter(|_| keeps_code(engine.config())).and_then(|c| c.directory());
     finder.by_bytes(dir.as_ref(), bytes, None)
@@ -145,15 +169,16 @@ impl Finder<'_> {
         let reference = dir.reference(file, self.target.salt(0))?;
         let loaded = self.entry(dir, &reference.key, reference.seal)?;
         let linked = loaded.checked.is_none();
-        let mut module = self.module(loaded, Some(*file)).ok()?;
+        let mut module = self.module(loaded, Some(Source::Known(*file))).ok()?;
         Arc::get_mut(&mut module.inner)?.origin.linked = linked;
         Some(module)
     }
 
     /// An entry of the cache, if it can be used.
-    fn entry(&self, dir: &Directory, key: &Digest, sealed: Option<u128>) -> Option<Loaded> {
+    fn entry(&self, dir: &Directory, key: &Digest, sealed: Option<Seal>) -> Option<Loaded> {
+        let secret = dir.key()?;
         let (file, identity) = dir.entry(key)?;
-        let trusted = sealed.is_some_and(|s| s == seal(&identity));
+        let trusted = sealed.is_some_and(|s| s == identity.seal(secret));
         let settled = identity.is_settled();
         if identity.len() == 0 {
             dir.remove(key);
@@ -162,8 +187,8 @@ impl Finder<'_> {
         let map = Arc::new(MappedFile::new(file, usize::try_from(identity.len()).ok()?).ok()?);
         let loaded = CodeFile::read(map, !trusted).and_then(|file| {
             let meta = file.meta()?;
-            // Entries have no signature.
-            let right = file.head.key == *key && file.head.target() == self.target && file.is_signed(|_| [0; 32]);
+            let signed = || file.is_signed(|d| secret.sign_entry(d));
+            let right = file.head.key == *key && file.head.target() == self.target && signed();
             let right = right && fits(&file, &meta);
             if right { Ok((file, meta)) } else { Err(Defect::Damaged) }
         });
@@ -186,7 +211,7 @@ impl Finder<'_> {
         meta.groups.iter().all(|(first, group)| types.intern_group(group.clone()).0 == *first)
     }
 
-    fn module(&self, mut loaded: Loaded, file: Option<Identity>) -> Result<Module> {
+    fn module(&self, mut loaded: Loaded, file: Option<Source>) -> Result<Module> {
         let bytes = Bytes::Mapped(loaded.file.map().clone(), loaded.file.head.range(Section::Wasm));
         let digest = OnceLock::from(loaded.file.wasm_digest());
         let facts = loaded.meta.facts.take();
@@ -201,7 +226,16 @@ impl Finder<'_> {
     }
 
     /// A module in the binary or the text format.
-    fn by_bytes(&self, dir: Option<&Directory>, bytes: Vec<u8>, file: Option<Identity>) -> Result<Module> {
+    fn by_bytes(&self, dir: Option<&Directory>, bytes: Vec<u8>, mut file: Option<Source>) -> Result<Module> {
+        if let Some(why) = foreign(&bytes) {
+            return Err(Error::text(why));
+        }
+        if let Some(Source::Read { text, .. }) = &mut file
+            && keeps_code(self.engine.config())
+            && !is_binary(&bytes)
+        {
+            *text = Some(digest(&bytes));
+        }
         let bytes = binary(bytes)?;
         let mut origin = Origin::new(self.engine.config());
         if let Some(dir) = dir {
@@ -221,9 +255,12 @@ impl Finder<'_> {
     /// An artifact: its code if that may run here, otherwise the module in it.
     fn artifact(&self, dir: Option<&Directory>, file: File, identity: Identity, trusted: bool) -> Result<Module> {
         let damaged = || Error::api("the artifact is damaged; make it again with `vm aot`");
-        let map = MappedFile::new(file, usize::try_from(identity.len()).map_err(|_| damaged())?);
+        // Users write to their files while what is in them runs.
+        let copy =
+            sealed_copy(&file, identity.len()).map_err(|e| Error::api(format!("cannot copy the artifact: {e}")))?;
+        let map = MappedFile::new(copy, usize::try_from(identity.len()).map_err(|_| damaged())?);
         let map = Arc::new(map.map_err(|e| Error::api(e.to_string()))?);
-        let why = match self.artifact_code(dir, &map, &identity, trusted) {
+        let why = match self.artifact_code(dir, &map, file, &identity, trusted) {
             Ok(module) => return Ok(module),
             Err(why) => why,
         };
@@ -240,6 +277,7 @@ impl Finder<'_> {
         &self,
         dir: Option<&Directory>,
         map: &Arc<MappedFile>,
+        original: File,
         identity: &Identity,
         trusted: bool,
     ) -> Result<Module, String> {
@@ -247,16 +285,22 @@ impl Finder<'_> {
         if config.tier == Tier::Interp || !NATIVE_AVAILABLE {
             return Err("this engine only interprets".into());
         }
+        if config.filter.is_some() {
+            return Err("only some of its functions are to be compiled".into());
+        }
         // What has been verified with this user's key before need not be again.
-        let known = dir.and_then(|d| d.reference(identity, self.target.salt(1)));
-        let (settled, seal) = (identity.is_settled(), Some(seal(identity)));
-        let verified = known.is_some_and(|r| r.seal == seal);
+        // The copy was made after the identity had been looked at: what has changed meanwhile shows now.
+        let unchanged = Identity::of(&original).is_ok_and(|now| now == *identity);
+        let known = dir.filter(|_| unchanged).and_then(|d| d.reference(identity, self.target.salt(1)));
+        let settled = unchanged && identity.is_settled();
+        let seal = dir.and_then(|d| d.key()).map(|key| identity.seal(key));
+        let verified = seal.is_some() && known.is_some_and(|r| r.seal == seal);
         let file = CodeFile::read(map.clone(), !verified).map_err(|e| e.to_string())?;
         let head = file.head.target();
         if head.base != self.target.base {
             return Err("it was made by another version, or for other settings".into());
         }
-        let (has, wants) = (&head.passes, &self.target.passes);
+        let (has, wants) = (&head, &self.target);
         if (wants.mask_tables && !has.mask_tables) || (wants.mask_memories && !has.mask_memories) {
             return Err("it was made without the masks that these settings ask for".into());
         }
@@ -264,7 +308,7 @@ impl Finder<'_> {
             return Err("it was made for another processor".into());
         }
         // Whoever may write to it may do so after it has been verified.
-        if !trusted && !is_private_file(map.file()) {
+        if !trusted && !is_private_file(&original) {
             return Err("others may write to it (--allow-precompiled trusts it nevertheless)".into());
         }
         if !verified {
@@ -283,7 +327,9 @@ impl Finder<'_> {
         let mut module = self.module(Loaded { file, meta, checked: None }, None).map_err(|e| e.to_string())?;
         if let Some(inner) = Arc::get_mut(&mut module.inner) {
             inner.origin.artifact = true;
-            inner.origin.checked = (settled && !verified && !trusted).then_some(*identity);
+            if settled && !verified && !trusted {
+                inner.origin.file = Some(Source::Read { file: original, identity: *identity, text: None });
+            }
         }
         Ok(module)
     }

@@ -10,20 +10,16 @@
 //! ```
 
 use super::directory::Directory;
-use super::key::{Digest, digest, fingerprint, hex};
+use super::key::{Digest, digest, fingerprint};
 use super::open::keeps_code;
 use super::save::{Ahead, compile_more};
 use crate::error::{Error, Result};
 use crate::module::Module;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const PROFILES: &str = "profiles";
-const LOCK: &str = "fill";
 /// Bytes of bodies that are not worth the trouble.
 const LITTLE: usize = 16 << 10;
 /// How long somebody who has left a note may take to have it worked on.
@@ -49,23 +45,15 @@ impl Module {
         if bytes < LITTLE {
             return Ok(false);
         }
-        let folder = cache.path().join(PROFILES);
-        let fresh = |p: &PathBuf| {
-            let written = fs::metadata(p).and_then(|m| m.modified());
-            written.is_ok_and(|t| t.elapsed().is_ok_and(|age| age < PATIENCE))
+        let write = || -> io::Result<bool> {
+            let dir = Directory::create(cache.path())?;
+            // Somebody may be at it.
+            if dir.has_note(&self.key(), PATIENCE) {
+                return Ok(false);
+            }
+            dir.leave_note(&self.key(), &encode(&functions)).map(|()| true)
         };
-        if self.notes(&folder).iter().any(fresh) {
-            // Somebody is at it.
-            return Ok(false);
-        }
-        let write = || -> io::Result<()> {
-            Directory::create(cache.path())?;
-            fs::create_dir_all(&folder)?;
-            let name = format!("{}-{}", short(&self.key()), std::process::id());
-            fs::write(folder.join(name), encode(&functions))
-        };
-        write().map_err(|source| Error::Cache { path: cache.path().into(), source })?;
-        Ok(true)
+        write().map_err(|source| Error::Cache { path: cache.path().into(), source })
     }
 
     /// Compiles what notes say about this module, and adds it to the module's entry in the cache, when other processes are done with
@@ -76,10 +64,10 @@ impl Module {
     pub fn compile_noted(&self) -> Result<Ahead> {
         let Some(cache) = self.inner.engine.config().cache.clone() else { return Ok(Ahead::default()) };
         let io = |source| Error::Cache { path: cache.path().into(), source };
-        Directory::create(cache.path()).map_err(io)?;
-        let lock = File::create(cache.path().join(LOCK)).map_err(io)?;
+        let dir = Directory::create(cache.path()).map_err(io)?;
+        let lock = dir.lock().map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| io(e.into()))?;
-        let functions = self.take_notes(&cache.path().join(PROFILES));
+        let functions = self.take_notes(&dir).map_err(io)?;
         if functions.is_empty() {
             return Ok(Ahead::default());
         }
@@ -91,29 +79,15 @@ impl Module {
         inner.origin.target.key(inner.origin.digest.get_or_init(|| digest(&inner.bytes)))
     }
 
-    /// The notes about this module.
-    fn notes(&self, folder: &Path) -> Vec<PathBuf> {
-        let prefix = short(&self.key()) + "-";
-        let ours = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix));
-        fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).filter(ours).collect()
-    }
-
     /// The functions in all notes about this module, which are removed.
-    fn take_notes(&self, folder: &Path) -> BTreeSet<u32> {
+    fn take_notes(&self, dir: &Directory) -> io::Result<BTreeSet<u32>> {
         let mut functions = BTreeSet::new();
-        for file in self.notes(folder) {
-            if let Some(noted) = fs::read(&file).ok().and_then(|bytes| decode(&bytes)) {
-                functions.extend(noted.into_iter().filter(|&f| (f as usize) < self.inner.raw.bodies.len()));
-            }
-            // Somebody else may have removed it.
-            let _ = fs::remove_file(&file);
-        }
-        functions
+        dir.take_notes(&self.key(), |note| {
+            let noted = decode(&note).unwrap_or_default();
+            functions.extend(noted.into_iter().filter(|&f| (f as usize) < self.inner.raw.bodies.len()));
+        })?;
+        Ok(functions)
     }
-}
-
-fn short(key: &Digest) -> String {
-    hex(&key[..20])
 }
 
 fn encode(functions: &[u32]) -> Vec<u8> {

@@ -4,11 +4,13 @@
 //! artifact. What is written while others read or write the same is complete or not there.
 
 use super::Cache;
-use super::directory::{Directory, Identity, NO_ENTRY, Reference, seal, settle};
+use super::directory::{Directory, Identity, NO_ENTRY, Reference, settle};
 use super::format::{self, CodeFile, Contents, Group, Meta};
 use super::key::{Digest, digest};
 use super::open::keeps_code;
+use super::output::{Out, Output};
 use super::sign::Key;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::module::{Module, ModuleInner};
 use crate::native::arrange::{Adapter, Arrangement, Compiled};
@@ -17,9 +19,7 @@ use crate::runtime::image::{self, Run};
 use crate::sys::MappedFile;
 use crate::tier::eager;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,7 +141,7 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     if saved.hopeless || !wanted {
         return if at_end && saved.code.is_none() { link(inner).map_err(io) } else { Ok(false) };
     }
-    let assembled = assemble(inner, native.functions())?;
+    let assembled = assemble(inner, native.functions(), true)?;
     let Some(assembled) = assembled else {
         saved.hopeless = true;
         return Ok(false);
@@ -149,9 +149,9 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     let dir = Directory::create(cache.path()).map_err(io)?;
     let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
     let key = inner.origin.target.key(digest);
-    dir.write(&key, false, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
-    if let Some(file) = &inner.origin.file {
-        dir.refer(file, inner.origin.target.salt(0), &Reference { key, seal: None }).map_err(io)?;
+    write_entry(&dir, inner, &assembled, key, false).map_err(io)?;
+    if let Some(file) = file_identity(inner) {
+        dir.refer(&file, inner.origin.target.salt(0), &Reference { key, seal: None }).map_err(io)?;
     }
     dir.prune(cache.limit()).map_err(io)?;
     native.fresh().fetch_sub(fresh, Ordering::Relaxed);
@@ -159,12 +159,30 @@ fn save(module: &Module, at_end: bool) -> Result<bool> {
     Ok(true)
 }
 
+/// Writes an entry, with the signature of this user.
+fn write_entry(dir: &Directory, inner: &ModuleInner, assembled: &Assembled, key: Digest, sync: bool) -> io::Result<()> {
+    let secret = dir.key().ok_or(io::ErrorKind::NotFound)?;
+    dir.write(&key, sync, |file| {
+        let mut out = BufWriter::with_capacity(256 << 10, file);
+        assembled.write(inner, key, &mut out, |d| secret.sign_entry(d))?;
+        out.flush()
+    })
+}
+
+/// The identity of the file that the module came from, if the cache may rely on it.
+fn file_identity(inner: &ModuleInner) -> Option<Identity> {
+    inner.origin.file.as_ref().and_then(|f| f.identity(&inner.bytes))
+}
+
 /// Lets an artifact whose digests and signature have been verified be used next time without that.
 fn remember(inner: &ModuleInner, cache: &Cache) -> io::Result<bool> {
-    if let (Some(checked), Some(image)) = (inner.origin.checked, &inner.origin.image) {
-        let reference = Reference { key: NO_ENTRY, seal: Some(seal(&checked)) };
-        rustix::fs::fdatasync(image.file().map().file())?;
-        Directory::create(cache.path())?.refer(&checked, inner.origin.salt(), &reference)?;
+    let (Some(source @ Source::Read { .. }), Some(image)) = (&inner.origin.file, &inner.origin.image) else {
+        return Ok(false);
+    };
+    if let Some(identity) = source.identity(image.file().map()) {
+        let dir = Directory::create(cache.path())?;
+        let reference = Reference { key: NO_ENTRY, seal: dir.key().map(|key| identity.seal(key)) };
+        dir.refer(&identity, inner.origin.salt(), &reference)?;
     }
     Ok(false)
 }
@@ -172,18 +190,19 @@ fn remember(inner: &ModuleInner, cache: &Cache) -> io::Result<bool> {
 /// Lets the module be found by its file's identity next time, and its entry be trusted without comparing digests.
 fn link(inner: &ModuleInner) -> io::Result<bool> {
     let origin = &inner.origin;
-    let (Some(image), Some(file), false) = (&origin.image, &origin.file, origin.linked) else { return Ok(false) };
+    let (Some(image), Some(_), false) = (&origin.image, &origin.file, origin.linked) else { return Ok(false) };
     let Some(dir) = inner.engine.config().cache.as_ref().and_then(|c| c.directory()) else { return Ok(false) };
+    let Some(file) = file_identity(inner) else { return Ok(false) };
     let mut reference = Reference { key: image.file().head.key, seal: None };
     if let Some(checked) = origin.checked {
         let entry = image.file().map().file();
         // What is sealed must not get lost behind its identity's back.
         rustix::fs::fdatasync(entry)?;
         if Identity::of(entry)? == checked {
-            reference.seal = Some(seal(&checked));
+            reference.seal = dir.key().map(|key| checked.seal(key));
         }
     }
-    dir.refer(file, origin.target.salt(0), &reference)?;
+    dir.refer(&file, origin.target.salt(0), &reference)?;
     Ok(false)
 }
 
@@ -200,7 +219,8 @@ struct Assembled {
 }
 
 /// Arranges code of functions for a file; `None` if the module cannot be in one.
-fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Assembled>> {
+/// With `image`, what memory 0 holds at first is in it page by page, to be mapped.
+fn assemble(inner: &ModuleInner, functions: Vec<Compiled>, image: bool) -> Result<Option<Assembled>> {
     let Some(groups) = groups(inner) else { return Ok(None) };
     let raw = &inner.raw;
     let mut a = Arrangement::new(raw.bodies.len(), MAX_SIZE);
@@ -221,7 +241,8 @@ fn assemble(inner: &ModuleInner, functions: Vec<Compiled>) -> Result<Option<Asse
         let Some(packed) = placed.pack() else { return Ok(None) };
         tables.extend(packed);
     }
-    let (runs, image) = memory_image(inner).map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
+    let image = if image { memory_image(inner) } else { None };
+    let (runs, image) = image.map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
     let meta = Meta {
         groups,
         module: raw.clone(),
@@ -240,7 +261,7 @@ impl Assembled {
         &self,
         inner: &ModuleInner,
         key: Digest,
-        file: &mut File,
+        out: &mut dyn Out,
         sign: impl FnOnce(&Digest) -> Digest,
     ) -> io::Result<()> {
         let contents = Contents {
@@ -257,9 +278,7 @@ impl Assembled {
             code: &self.code,
             code_len: self.code_len,
         };
-        let mut out = BufWriter::with_capacity(256 << 10, file);
-        format::write(&mut out, &contents, sign)?;
-        out.flush()
+        format::write(out, &contents, sign)
     }
 }
 
@@ -309,6 +328,10 @@ fn compile_ahead(module: &Module, out: Option<&Path>, progress: &(dyn Fn(Progres
             ..Ahead::default()
         });
     }
+    if let Some(path) = out {
+        // Before the work is done.
+        Output::at(path, inner.origin.place).map_err(|source| Error::Write { path: path.into(), source })?;
+    }
     let drafts = eager::compile(module, inner.origin.guarded, (0..total as u32).collect(), progress);
     if drafts.len() < total {
         // Whoever compiles ahead wants to know.
@@ -348,7 +371,8 @@ fn keep(module: &Module, functions: Vec<Compiled>, out: Option<&Path>) -> Result
     };
     let displaced =
         || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
-    let assembled = assemble(inner, functions)?.ok_or_else(displaced)?;
+    // An artifact is copied when it runs, and data that is there twice would be copied twice.
+    let assembled = assemble(inner, functions, out.is_none())?.ok_or_else(displaced)?;
     ahead.code_bytes = assembled.code_len as u64;
     let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
     let key = inner.origin.target.key(digest);
@@ -366,7 +390,7 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
     };
     let io = |source| Error::Cache { path: cache.path().into(), source };
     let dir = Directory::create(cache.path()).map_err(io)?;
-    dir.write(&key, true, |file| assembled.write(inner, key, file, |_| [0; 32])).map_err(io)?;
+    write_entry(&dir, inner, assembled, key, true).map_err(io)?;
     let (file, identity) = dir.entry(&key).ok_or_else(|| io(io::ErrorKind::NotFound.into()))?;
     if inner.origin.file.is_none() {
         return Ok(identity.len());
@@ -378,9 +402,9 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
         return Err(io(io::Error::new(io::ErrorKind::InvalidData, "what was written is not what can be read")));
     }
     let unchanged = dir.entry(&key).is_some_and(|(_, now)| now == identity);
-    let seal = (settled && unchanged).then(|| seal(&identity));
-    if let Some(file) = &inner.origin.file {
-        dir.refer(file, inner.origin.target.salt(0), &Reference { key, seal }).map_err(io)?;
+    let seal = dir.key().filter(|_| settled && unchanged).map(|key| identity.seal(key));
+    if let Some(file) = file_identity(inner) {
+        dir.refer(&file, inner.origin.target.salt(0), &Reference { key, seal }).map_err(io)?;
     }
     dir.prune(cache.limit().max(identity.len())).map_err(io)?;
     Ok(identity.len())
@@ -390,19 +414,6 @@ fn entry(inner: &ModuleInner, assembled: &Assembled, key: Digest) -> Result<u64>
 fn artifact(inner: &ModuleInner, assembled: &Assembled, key: Digest, path: &Path) -> Result<u64> {
     let io = |source| Error::Write { path: path.into(), source };
     let secret = Key::find_or_make().map_err(io)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| io(io::ErrorKind::IsADirectory.into()))?;
-    let temporary = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let write = || -> io::Result<u64> {
-        let mut file = File::options().write(true).create_new(true).mode(0o644).open(&temporary)?;
-        assembled.write(inner, key, &mut file, |d| secret.sign(d))?;
-        file.sync_data()?;
-        let len = file.metadata()?.len();
-        std::fs::rename(&temporary, path)?;
-        Ok(len)
-    };
-    write().map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        io(e)
-    })
+    let output = Output::at(path, inner.origin.place).map_err(io)?;
+    output.write(|out| assembled.write(inner, key, out, |d| secret.sign(d))).map_err(io)
 }

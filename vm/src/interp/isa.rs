@@ -3,7 +3,7 @@
 
 use super::dispatch::{Class, Handler, Reg};
 use super::exec::chain::{self, chains, load_chains};
-use super::exec::num::{Binary, Compare, Unary, binary_ops, compare_ops, op, trapping_ops, unary_ops};
+use super::exec::num::{Binary, Compare, Unary, binary_ops, canonical_ops, compare_ops, op, trapping_ops, unary_ops};
 use super::exec::{access, atomic, bulk, call, control, exception, gc, memory, num, vector};
 use super::simd::ops::*;
 
@@ -345,6 +345,7 @@ pub(crate) mod ops {
     trapping_ops!(binary_infos);
     compare_ops!(compare_infos);
     unary_ops!(unary_infos);
+    canonical_ops!(unary_infos);
     accesses!(access_infos);
     cells!(cell_infos);
 
@@ -479,6 +480,7 @@ pub(crate) mod ops {
         )* };
     }
     simd_unary!(unary);
+    simd_canonical!(unary);
     simd_binary!(binary);
     simd_ternary!(ternary);
     simd_shift!(shift);

@@ -5,6 +5,7 @@
 //! has found enough left.
 
 use super::helpers::Answer;
+use crate::instance::InstanceData;
 use crate::interp::backtrace;
 use crate::interp::code::Inst;
 use crate::interp::dispatch::S;
@@ -13,6 +14,7 @@ use crate::interp::exec::call::{HostOutcome, call_host, stubs};
 use crate::runtime::context::{Slot, Unwind, VmContext, VmFuncRef};
 use crate::store::StoreOpaque;
 use crate::sys::{cross_tail, set_segment};
+use crate::tier::queue::compile_now;
 use jit::x64::adapter::{CALL_FAILED, CALL_RETURNED, CALL_TAIL};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -24,6 +26,9 @@ pub(super) unsafe extern "C" fn call_own(ctx: *mut VmContext, cell: *const Atomi
     // SAFETY: the cell is one of the context's own, and there is a code cell for each.
     unsafe {
         let own = cell.offset_from((*ctx).native_cells) as usize;
+        if (*(*ctx).store).nested >= DEEP {
+            compile_callee(ctx, own as u32);
+        }
         let entry = (*(*ctx).cells.add(own)).entry.load(Ordering::Acquire);
         let answer = run_nested(ctx, ctx, entry, slots);
         back_in(ctx);
@@ -39,6 +44,10 @@ pub(super) unsafe extern "C" fn call_reference(ctx: *mut VmContext, f: *const Vm
     // SAFETY: the reference is valid as long as the store.
     unsafe {
         let answer = if (*f).host.is_null() {
+            if (*(*ctx).store).nested >= DEEP {
+                let callee = (*f).context;
+                compile_callee(callee, (*f).native.offset_from((*callee).native_cells) as u32);
+            }
             let entry = (*(*f).cell).entry.load(Ordering::Acquire);
             run_nested((*f).context, ctx, entry, slots)
         } else {
@@ -54,6 +63,18 @@ pub(super) unsafe extern "C" fn call_reference(ctx: *mut VmContext, f: *const Vm
         back_in(ctx);
         answer
     }
+}
+
+/// So many runs of the interpreter on top of each other's compiled code are too many: each takes some hundred bytes of native stack,
+/// where frames of one kind take a few dozen. From then on what is called is compiled first.
+const DEEP: u32 = 1000;
+
+#[cold]
+#[inline(never)]
+unsafe fn compile_callee(ctx: *mut VmContext, own_func: u32) {
+    // SAFETY: contexts are the first field of their instance.
+    let (module, guarded) = unsafe { (&(*ctx.cast::<InstanceData>()).module, !(*ctx).mem0_base.is_null()) };
+    compile_now(module, guarded, own_func);
 }
 
 /// Compiled code of the instance goes on: other code may have run meanwhile and had the segment for its own memory.
@@ -86,7 +107,9 @@ unsafe fn run_nested(ctx: *mut VmContext, caller: *mut VmContext, entry: *const 
             d: 0.0,
             f: 0.0,
         };
+        (*vm).nested += 1;
         run_guarded(vm, state);
+        (*vm).nested -= 1;
         // Runs within this one may have ended in tail calls too.
         let handed_over = std::mem::take(&mut (*vm).handed_over);
         if (*vm).unwind.is_some() {

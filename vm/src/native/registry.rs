@@ -7,7 +7,7 @@
 use crate::cache::CodeImage;
 use crate::module::ModuleInner;
 use jit::abi::TrapCode;
-use jit::{Code, CodeStats, Entry, Place, Reloc, TrapSite};
+use jit::{Code, CodeStats, Entry, Landing, Place, Reloc, TrapSite};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
@@ -35,7 +35,8 @@ pub(crate) struct Placed {
     prologue: Vec<(u32, u32)>,
     traps: Vec<TrapSite>,
     calls: Vec<(u32, u32)>,
-    landings: Vec<(u32, u32)>,
+    landings: Vec<Landing>,
+    tags: Vec<Box<[u32]>>,
     places: Vec<Place>,
     relocs: Vec<Reloc>,
     /// Registers that lie right below the return address, a bit each, by ascending number.
@@ -44,9 +45,9 @@ pub(crate) struct Placed {
 
 impl Placed {
     pub(crate) fn new(piece: Piece, code: Code, size: usize) -> Placed {
-        let Code { code_len, frame_size, saved, prologue, traps, calls, landings, places, relocs, .. } = code;
+        let Code { code_len, frame_size, saved, prologue, traps, calls, landings, tags, places, relocs, .. } = code;
         let (len, size) = (code_len, size as u32);
-        Placed { piece, len, size, frame_size, prologue, traps, calls, landings, places, relocs, saved }
+        Placed { piece, len, size, frame_size, prologue, traps, calls, landings, tags, places, relocs, saved }
     }
 
     /// The same as the compiler made it, without the bytes.
@@ -61,6 +62,7 @@ impl Placed {
             traps: self.traps.clone(),
             calls: self.calls.clone(),
             landings: self.landings.clone(),
+            tags: self.tags.clone(),
             places: self.places.clone(),
             stats: CodeStats::default(),
         }
@@ -126,10 +128,13 @@ impl Placed {
         Some((self.traps[i].code, self.traps[i].wasm))
     }
 
-    /// Where code goes on after an exception from the call that returns to an instruction, if it catches any.
-    pub(crate) fn landing(&self, at: u32) -> Option<u32> {
-        let i = self.landings.binary_search_by_key(&at, |l| l.0).ok()?;
-        Some(self.landings[i].1)
+    /// Where code goes on after an exception from the call that returns to an instruction, if it may catch one of which `is` says
+    /// whether it has a tag.
+    pub(crate) fn landing(&self, at: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let i = self.landings.binary_search_by_key(&at, |l| l.at).ok()?;
+        let Landing { to, tags, .. } = self.landings[i];
+        let tags = usize::from(tags).checked_sub(1).and_then(|list| self.tags.get(list));
+        tags.is_none_or(|tags| tags.iter().any(|&t| is(t))).then_some(to)
     }
 
     /// Position of the call that returns to an instruction, or failing that of what comes before it.
@@ -241,4 +246,41 @@ pub(crate) fn find(pc: usize) -> Option<(Arc<CodeMap>, Arc<Placed>, u32)> {
     // A return address may be one behind the last instruction.
     let (start, code) = map.find(pc)?;
     Some((map.clone(), code, (pc - start) as u32))
+}
+
+/// What contains an address, and where it begins.
+pub(crate) struct Found {
+    pub(crate) map: Arc<CodeMap>,
+    pub(crate) code: Arc<Placed>,
+    start: usize,
+}
+
+/// What a store has found lately, by address: a walk over many frames meets few addresses. Code of a store's frames stays as long as the
+/// store, so nothing in here gets out of date.
+#[derive(Default)]
+pub(crate) struct Lately {
+    entries: Vec<Option<(usize, Arc<Found>)>>,
+}
+
+const LATELY: usize = 128;
+
+impl Lately {
+    /// As [`find`].
+    pub(crate) fn find(&mut self, pc: usize) -> Option<(Arc<Found>, u32)> {
+        if self.entries.is_empty() {
+            self.entries.resize(LATELY, None);
+        }
+        let entry = &mut self.entries[(pc ^ pc >> 7) % LATELY];
+        let found = match entry {
+            Some((known, found)) if *known == pc => found.clone(),
+            _ => {
+                let (map, code, at) = find(pc)?;
+                let found = Arc::new(Found { map, code, start: pc - at as usize });
+                *entry = Some((pc, found.clone()));
+                found
+            }
+        };
+        let at = (pc - found.start) as u32;
+        Some((found, at))
+    }
 }

@@ -4,7 +4,8 @@
 //! trace, and the decision how to go on. Invariant: a fault that no table of the code accounts for is not taken for the
 //! guest's: it happens again and goes to the handler that was installed before ours.
 
-use super::registry::{self, Piece, Placed};
+use super::registry::{Piece, Placed};
+use crate::instance::InstanceData;
 use crate::interp::backtrace::{Place, RawFrame};
 use crate::runtime::context::{Interrupt, Unwind, VmContext, VmStore};
 use crate::store::StoreOpaque;
@@ -49,8 +50,8 @@ pub(crate) unsafe extern "C" fn native_trap(vm: *mut VmStore, resume: *mut usize
         if (*vm.cast::<StoreOpaque>()).engine.config().fuel {
             (*vm).fuel = *resume.sub(TRAP_FUEL) as i64;
         }
-        let found = registry::find(fault.pc);
-        let cause = found.as_ref().and_then(|(_, code, at)| cause(&*vm.cast::<StoreOpaque>(), code, *at));
+        let found = (*vm.cast::<StoreOpaque>()).code_found.find(fault.pc);
+        let cause = found.as_ref().and_then(|(found, at)| cause(&*vm.cast::<StoreOpaque>(), &found.code, *at));
         let (next, wasm) = match cause {
             Some((TrapCode::Interrupted, wasm)) => {
                 let interrupt: &Interrupt = &(*vm).interrupt;
@@ -179,6 +180,11 @@ impl Registers {
         self.by_number[15] as *mut VmContext
     }
 
+    /// The same.
+    fn instance(&self) -> *const InstanceData {
+        self.context().cast_const().cast()
+    }
+
     /// Lets the code go on with these. `segment`: the base of memory 0 belongs into the segment.
     unsafe fn put(&self, trap: *mut usize, segment: bool) {
         for &(r, below) in TRAP_REGISTERS {
@@ -207,17 +213,19 @@ unsafe fn walk(vm: *mut VmStore, wasm: Option<u32>, trap: *mut usize) -> Option<
         let (mut pc, mut sp) = (store.vm.fault.pc, store.vm.fault.sp);
         let mut innermost = true;
         let (cross, cross_size) = cross_return();
+        let thrown = exception.map(|e| store.vm.exceptions.get(e).tag);
         loop {
             if pc == cross && !innermost {
                 registers.cross(sp as *const usize);
                 (pc, sp) = (*((sp + cross_size) as *const usize), sp + cross_size + 8);
             }
             // A return address is looked up by the call before it.
-            let (map, code, at) = registry::find(pc - usize::from(!innermost))?;
-            let at = at + u32::from(!innermost);
+            let (found, at) = store.code_found.find(pc - usize::from(!innermost))?;
+            let (map, code, at) = (&found.map, &found.code, at + u32::from(!innermost));
+            let is = |tag: u32| thrown.is_some_and(|t| std::ptr::eq(t, (*registers.instance()).tag(tag)));
             if let Some(e) = exception
                 && !innermost
-                && let Some(landing) = code.landing(at)
+                && let Some(landing) = code.landing(at, is)
             {
                 store.vm.unwind = None;
                 store.vm.site = None;

@@ -46,6 +46,8 @@ pub(crate) struct VmContext {
     pub(crate) own_globals: [VmGlobal; layout::context::INLINE_GLOBALS],
     /// Where the next objects of each size class go; null if the module has no types of objects.
     pub(crate) bumps: *mut u8,
+    /// `sys::raise`.
+    pub(crate) raise: *const (),
 }
 
 /// What a function reference points to.
@@ -238,6 +240,8 @@ pub(crate) struct VmStore {
     /// Stack pointer for the runtime's part of a trap.
     pub(crate) emergency_top: usize,
     pub(crate) fault: NativeFault,
+    /// Runs of the interpreter that compiled code has begun and that are not over.
+    pub(crate) nested: u32,
     /// What is left of the budget while compiled code runs.
     pub(crate) budget_left: i64,
     /// Loop iterations and calls between two looks at interruption and deadline.
@@ -281,6 +285,7 @@ const _: () = {
     assert!(offset_of!(VmContext, exception) == layout::context::EXCEPTION);
     assert!(offset_of!(VmContext, object_types) == layout::context::OBJECT_TYPES);
     assert!(offset_of!(VmContext, bumps) == layout::context::BUMPS);
+    assert!(offset_of!(VmContext, raise) == layout::context::RAISE);
     assert!(offset_of!(VmContext, own_globals) == layout::context::OWN_GLOBALS);
     assert!(offset_of!(VmStore, stack_limit) == layout::store::STACK_LIMIT);
     assert!(offset_of!(VmStore, fuel) == layout::store::FUEL);

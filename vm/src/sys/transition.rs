@@ -18,6 +18,8 @@
 //!   rsp ─►  cross_return | r14 | r15 | (8 bytes) | return address of the caller
 //! ```
 //!
+//! `raise` is where compiled code goes when a helper has failed: the same as a fault, without a signal.
+//!
 //! `trap` is where the signal handler has a faulting thread go on: on the emergency stack, with all other registers as
 //! compiled code had them. It saves them, has the runtime decide, and either goes on behind the fault or leaves.
 
@@ -107,6 +109,26 @@ mod imp {
         "ret",
         ".cfi_endproc",
         ".size vm_native_enter, .-vm_native_enter",
+        // Called where a helper has failed: as if the call were an instruction that faulted. Of the registers only those that calls
+        // keep mean anything.
+        ".p2align 4",
+        ".hidden vm_native_raise",
+        ".globl vm_native_raise",
+        ".type vm_native_raise,@function",
+        "vm_native_raise:",
+        "mov rax, [r15 + {store}]",
+        "pop rcx",
+        "sub rcx, {raise_len}",
+        "mov [rax + {fault_pc}], rcx",
+        "mov [rax + {fault_sp}], rsp",
+        "mov qword ptr [rax + {fault_address}], 0",
+        "mov dword ptr [rax + {fault_signal}], 0",
+        "mov byte ptr [rax + {fault_foreign}], 0",
+        "mov rcx, [rax + {emergency}]",
+        "lea rsp, [rcx - 16]",
+        "mov [rsp], rax",
+        "jmp vm_native_trap",
+        ".size vm_native_raise, .-vm_native_raise",
         // On the emergency stack: [rsp] is the store.
         ".p2align 4",
         ".hidden vm_native_trap",
@@ -259,6 +281,13 @@ mod imp {
         code = const offset_of!(VmFuncRef, code),
         function = const crate::native::arrange::ALIGN,
         store = const offset_of!(VmContext, store),
+        raise_len = const jit::abi::RAISE_LEN,
+        fault_pc = const offset_of!(VmStore, fault.pc),
+        fault_sp = const offset_of!(VmStore, fault.sp),
+        fault_address = const offset_of!(VmStore, fault.address),
+        fault_signal = const offset_of!(VmStore, fault.signal),
+        fault_foreign = const offset_of!(VmStore, fault.foreign),
+        emergency = const offset_of!(VmStore, emergency_top),
         mem0 = const offset_of!(VmContext, mem0_base),
         tail_context = const offset_of!(VmStore, tail_context),
         tail_adapter = const offset_of!(VmStore, tail_adapter),
@@ -282,6 +311,7 @@ mod imp {
             store: *mut VmStore,
         ) -> u32;
         fn vm_native_trap();
+        fn vm_native_raise();
         fn vm_cross_tail();
         fn vm_cross_return();
         fn vm_call_by_cell();
@@ -322,6 +352,11 @@ mod imp {
     /// Where a faulting thread goes on.
     pub(crate) fn trap_entry() -> usize {
         vm_native_trap as *const () as usize
+    }
+
+    /// What compiled code calls where a helper has failed; does not return there.
+    pub(crate) fn raise() -> *const () {
+        vm_native_raise as *const ()
     }
 
     /// Goes on at compiled code of another instance: what an exit adapter jumps to.
@@ -382,6 +417,11 @@ mod imp {
     /// # Safety
     /// None is needed.
     pub(crate) unsafe fn set_segment(_base: *mut u8) {}
+
+    /// Never called.
+    pub(crate) fn raise() -> *const () {
+        std::ptr::null()
+    }
 
     /// Never called.
     pub(crate) fn call_by_cell() -> *const u8 {

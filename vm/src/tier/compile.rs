@@ -7,6 +7,7 @@ use super::log::{Entered, Refusal};
 use crate::error::{Error, ModuleError, Result};
 use crate::module::{Module, ModuleInner};
 use crate::native::code::Compiled;
+use jit::passes::Pass;
 use jit::{CompileError, Entry, ModuleEnv, Settings, Stage};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -33,7 +34,8 @@ pub(crate) fn env(module: &ModuleInner) -> ModuleEnv<'_> {
 /// Compiles a function; a refusal is logged.
 pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: Entry) -> Option<Draft> {
     let began = Instant::now();
-    if is_kept(module, own_func) {
+    let switched_off = matches!(entry, Entry::Loop(_)) && !module.origin.target.passes.has(Pass::Osr);
+    if is_kept(module, own_func) || switched_off {
         module.engine.log().refused(module, own_func, entry, Refusal::Unsupported("it is to be interpreted"), began);
         return None;
     }
@@ -53,8 +55,9 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
 
 /// Whether the function is one that the engine shall leave to the interpreter.
 fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
-    let Some(name) = &module.engine.config().interpreted else { return false };
-    module.func_name(own_func + module.raw.imported_funcs()).as_ref() == Some(name)
+    let Some(filter) = &module.engine.config().filter else { return false };
+    let func = own_func + module.raw.imported_funcs();
+    !filter.has(func, || module.func_name(func))
 }
 
 /// Publishes a batch of compiled functions; false when there was no room for one of them.

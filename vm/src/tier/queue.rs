@@ -22,6 +22,9 @@ const FIXED_COST: u64 = 200;
 /// How much more a loop is worth than a function with as many samples: somebody is in it.
 const LOOP_WORTH: u64 = 4;
 
+/// Bytes of a body at most whose compilation somebody may be kept waiting for.
+const AT_ONCE: u32 = 32 << 10;
+
 /// Stack of a compiling thread: passes may recurse as deeply as a function nests.
 pub(crate) const STACK: usize = 64 << 20;
 
@@ -238,6 +241,18 @@ impl Pending {
             }
             job.set_state(&held[at], State::Cold);
         }
+    }
+}
+
+/// Compiles a function before this returns, unless that has been tried, or it is so long that it would be missed.
+#[cold]
+#[inline(never)]
+pub(crate) fn compile_now(module: &Module, guarded: bool, own_func: u32) {
+    let job = Job::new(module, guarded, own_func, Entry::Function);
+    let state = &module.code(guarded).heat()[own_func as usize].state;
+    let (cold, queued) = (State::Cold as u8, State::Queued as u8);
+    if job.size <= AT_ONCE && state.compare_exchange(cold, queued, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        run_and_wait(job);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Values are 64 bits; types are known from the tree.
 
-use crate::ops::{BinaryOp, UnaryOp};
+use crate::ops::{AtomicOp, BinaryOp, UnaryOp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ty {
@@ -31,6 +31,8 @@ pub(crate) enum Expr {
     Unary(&'static UnaryOp, Box<Expr>),
     Binary(&'static BinaryOp, Box<Expr>, Box<Expr>),
     Load(Access, Box<Expr>, u32),
+    /// An atomic operation on so many bytes at an aligned address: its operands; the old value comes out.
+    Atomic(&'static AtomicOp, Box<Expr>, u32, Vec<Expr>),
     /// First, second, condition.
     Select(Box<[Expr; 3]>),
     Call(usize, Vec<Expr>),
@@ -78,6 +80,40 @@ pub(crate) struct Loop {
     pub(crate) body: Vec<Stmt>,
 }
 
+/// What a turn of a [`Cycle`] begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Head {
+    /// A branch out of the loop, unless the test holds.
+    Leave,
+    /// An `if` with an arm for either outcome.
+    Choose,
+    /// The same, without an `else`.
+    ChooseOne,
+}
+
+/// A loop that is continued from wherever its label is in reach. It ends because the test counts turns down, and holds only while
+/// some are left; where it may not have held, branches back ask for that themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Cycle {
+    /// That of the header, and of a block around.
+    pub(crate) label: u32,
+    pub(crate) exit: Option<u32>,
+    /// Operands that the loop is entered with: their types, the first values, and locals that they go to.
+    pub(crate) types: Vec<Ty>,
+    pub(crate) first: Vec<Expr>,
+    pub(crate) carried: Vec<u32>,
+    pub(crate) counter: u32,
+    pub(crate) turns: u64,
+    pub(crate) head: Head,
+    pub(crate) test: Expr,
+    /// What follows the test if it holds and if not, and what follows both.
+    pub(crate) yes: Vec<Stmt>,
+    pub(crate) no: Vec<Stmt>,
+    pub(crate) tail: Vec<Stmt>,
+    /// Values that the loop ends with, if nothing branches out of it, and the locals that they go to.
+    pub(crate) results: Vec<(Ty, Expr, u32)>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Stmt {
     Set(u32, Expr),
@@ -90,10 +126,20 @@ pub(crate) enum Stmt {
     Loop(Box<Loop>),
     /// Arms in nested blocks; the flag says whether an arm leaves or falls through to the next.
     Switch(Expr, Vec<(Vec<Stmt>, bool)>),
-    BrIf(u32, Expr),
-    Br(u32),
-    /// A branch with a value that is dropped when it is not taken.
-    BrIfValue(u32, Expr, Expr),
+    /// A branch with values, which are dropped when it is not taken.
+    BrIf(u32, Vec<Expr>, Expr),
+    Br(u32, Vec<Expr>),
+    /// To one of several labels that take the same types.
+    BrTable(Vec<u32>, Vec<Expr>, Expr),
+    /// A block whose label takes several values, which go to locals.
+    Values {
+        label: u32,
+        types: Vec<Ty>,
+        body: Vec<Stmt>,
+        values: Vec<Expr>,
+        to: Vec<u32>,
+    },
+    Cycle(Box<Cycle>),
     ReturnIf(Expr, Vec<Expr>),
     Drop(Expr),
     /// A call whose results all go to locals.

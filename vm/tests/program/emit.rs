@@ -2,7 +2,9 @@
 //!
 //! Every function, global and the memory is exported; the table holds all functions in order.
 
-use crate::ast::{Access, Clause, End, Expr, Function, Handling, Loop, Program, Shape, Stmt, TAGS, Try, Ty};
+use crate::ast::{
+    Access, Clause, Cycle, End, Expr, Function, Handling, Head, Loop, Program, Shape, Stmt, TAGS, Try, Ty,
+};
 use std::borrow::Cow;
 use wasm_encoder::{
     BlockType, Catch, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection,
@@ -33,12 +35,13 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
     let mut functions = FunctionSection::new();
     let mut code = CodeSection::new();
     let mut exports = ExportSection::new();
+    let mut extra = Vec::new();
     for (i, f) in p.functions.iter().enumerate() {
         let list = |ts: &[Ty]| ts.iter().map(|&t| val_type(t)).collect::<Vec<_>>();
         types.ty().function(list(&f.params), list(&f.results));
         functions.function(i as u32);
         exports.export(&format!("f{i}"), ExportKind::Func, i as u32);
-        code.function(&function(f, p.functions.len() as u32));
+        code.function(&function(f, p.functions.len() as u32, &mut extra));
     }
     let mut tags = TagSection::new();
     for tag in TAGS {
@@ -50,6 +53,9 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
         let values = || tag.iter().map(|&t| val_type(t));
         types.ty().function([], values());
         types.ty().function([], values().chain([ValType::EXNREF]).collect::<Vec<_>>());
+    }
+    for (params, results) in &extra {
+        types.ty().function(params.iter().copied(), results.iter().copied());
     }
     let mut globals = GlobalSection::new();
     for (i, &(ty, v)) in p.globals.iter().enumerate() {
@@ -75,14 +81,17 @@ pub(crate) fn encode(p: &Program) -> Vec<u8> {
     m.finish()
 }
 
-/// `types` is the number of the first type behind those of functions.
-fn function(f: &Function, types: u32) -> wasm_encoder::Function {
+/// A type of a block that is not one of those for all programs.
+type Extra = (Vec<ValType>, Vec<ValType>);
+
+/// `types` is the number of the first type behind those of functions; `extra` gets types behind all others.
+fn function(f: &Function, types: u32, extra: &mut Vec<Extra>) -> wasm_encoder::Function {
     let own = f.locals[f.params.len()..].iter().map(|&t| (1, val_type(t)));
     let vectors = (f.vectors > 0).then_some((f.vectors, ValType::V128));
     let references = (f.references > 0).then_some((f.references, ValType::EXNREF));
     let out = wasm_encoder::Function::new(own.chain(vectors).chain(references).collect::<Vec<_>>());
     let references = f.locals.len() as u32 + f.vectors;
-    let mut e = Emitter { out, labels: Vec::new(), types, references, kept: Vec::new() };
+    let mut e = Emitter { out, labels: Vec::new(), types, extra, references, kept: Vec::new() };
     e.body(&f.body);
     match &f.end {
         End::Values(values) => e.all(values),
@@ -95,18 +104,19 @@ fn function(f: &Function, types: u32) -> wasm_encoder::Function {
     e.out
 }
 
-struct Emitter {
+struct Emitter<'e> {
     out: wasm_encoder::Function,
     /// Open blocks, with the labels of those that programs branch to.
     labels: Vec<Option<u32>>,
     types: u32,
+    extra: &'e mut Vec<Extra>,
     /// The first local for references.
     references: u32,
     /// Clauses around: the label of the `try`, and the local with the reference unless it is legacy.
     kept: Vec<(u32, Option<u32>)>,
 }
 
-impl Emitter {
+impl Emitter<'_> {
     fn op(&mut self, i: Instruction<'_>) {
         self.out.instruction(&i);
     }
@@ -154,6 +164,12 @@ impl Emitter {
             Expr::Load(access, address, offset) => {
                 self.expr(address);
                 self.op(load(*access)(arg(*offset)));
+            }
+            Expr::Atomic(op, address, offset, operands) => {
+                self.expr(address);
+                self.all(operands);
+                let align = op.bytes.trailing_zeros();
+                self.op((op.instruction)(MemArg { align, ..arg(*offset) }));
             }
             Expr::Select(parts) => {
                 self.all(&parts[..]);
@@ -263,17 +279,32 @@ impl Emitter {
                 }
                 self.close();
             }
-            Stmt::BrIf(label, c) => {
+            Stmt::BrIf(label, values, c) => {
+                self.all(values);
                 self.expr(c);
                 self.op(Instruction::BrIf(self.depth(*label)));
+                values.iter().for_each(|_| self.op(Instruction::Drop));
             }
-            Stmt::Br(label) => self.op(Instruction::Br(self.depth(*label))),
-            Stmt::BrIfValue(label, value, c) => {
-                self.expr(value);
-                self.expr(c);
-                self.op(Instruction::BrIf(self.depth(*label)));
-                self.op(Instruction::Drop);
+            Stmt::Br(label, values) => {
+                self.all(values);
+                self.op(Instruction::Br(self.depth(*label)));
             }
+            Stmt::BrTable(labels, values, index) => {
+                self.all(values);
+                self.expr(index);
+                let mut depths: Vec<u32> = labels.iter().map(|&l| self.depth(l)).collect();
+                let default = depths.pop().expect("a label");
+                self.op(Instruction::BrTable(Cow::Owned(depths), default));
+            }
+            Stmt::Values { label, types, body, values, to } => {
+                let ty = self.block_type(&[], types);
+                self.open(Instruction::Block(ty), Some(*label));
+                self.body(body);
+                self.all(values);
+                self.close();
+                to.iter().rev().for_each(|l| self.op(Instruction::LocalSet(*l)));
+            }
+            Stmt::Cycle(c) => self.cycle(c),
             Stmt::ReturnIf(c, values) => {
                 self.expr(c);
                 self.open(Instruction::If(BlockType::Empty), None);
@@ -375,6 +406,58 @@ impl Emitter {
         self.kept.push((label, reference));
         self.body(&c.body);
         self.kept.pop();
+    }
+
+    /// The type of a block that takes and leaves those values.
+    fn block_type(&mut self, params: &[Ty], results: &[Ty]) -> BlockType {
+        let list = |types: &[Ty]| types.iter().map(|&t| val_type(t)).collect::<Vec<_>>();
+        match (params, results) {
+            ([], []) => BlockType::Empty,
+            ([], [one]) => BlockType::Result(val_type(*one)),
+            _ => {
+                self.extra.push((list(params), list(results)));
+                // Behind those of functions, of tags, and of what clauses get.
+                let first = self.types + 3 * TAGS.len() as u32;
+                BlockType::FunctionType(first + self.extra.len() as u32 - 1)
+            }
+        }
+    }
+
+    fn cycle(&mut self, c: &Cycle) {
+        self.op(constant(Ty::I32, c.turns));
+        self.op(Instruction::LocalSet(c.counter));
+        if c.exit.is_some() {
+            self.open(Instruction::Block(BlockType::Empty), c.exit);
+        }
+        self.all(&c.first);
+        let results: Vec<Ty> = c.results.iter().map(|r| r.0).collect();
+        let ty = self.block_type(&c.types, &results);
+        self.open(Instruction::Loop(ty), Some(c.label));
+        c.carried.iter().rev().for_each(|l| self.op(Instruction::LocalSet(*l)));
+        self.expr(&c.test);
+        match c.head {
+            Head::Leave => {
+                self.op(Instruction::I32Eqz);
+                self.op(Instruction::BrIf(self.depth(c.exit.expect("a block around"))));
+                self.body(&c.yes);
+            }
+            Head::Choose | Head::ChooseOne => {
+                self.open(Instruction::If(BlockType::Empty), None);
+                self.body(&c.yes);
+                if c.head == Head::Choose {
+                    self.op(Instruction::Else);
+                    self.body(&c.no);
+                }
+                self.close();
+            }
+        }
+        self.body(&c.tail);
+        c.results.iter().for_each(|r| self.expr(&r.1));
+        self.close();
+        c.results.iter().rev().for_each(|r| self.op(Instruction::LocalSet(r.2)));
+        if c.exit.is_some() {
+            self.close();
+        }
     }
 
     fn iteration(&mut self, l: &Loop) {

@@ -8,7 +8,7 @@ use vm::TrapKind;
 
 pub(crate) enum Stop {
     Trap(TrapKind),
-    Branch(u32, u64),
+    Branch(u32, Vec<u64>),
     Return(Vec<u64>),
     Throw(Exception),
     /// Thrown around the structure with that label, or in the caller.
@@ -33,6 +33,13 @@ pub(crate) struct State<'p> {
 }
 
 pub(crate) const MEMORY: usize = 65536;
+
+/// Sets locals from a stack of values, the last one first.
+fn set(locals: &mut [u64], to: &[u32], values: &[u64]) {
+    for (l, v) in to.iter().zip(values).rev() {
+        locals[*l as usize] = *v;
+    }
+}
 
 fn is_nan(ty: Ty, bits: u64) -> bool {
     match ty {
@@ -136,6 +143,19 @@ impl<'p> State<'p> {
                 let v = if access.ty == Ty::I32 { u64::from(v as u32) } else { v };
                 self.number(access.ty, Ok(v))?
             }
+            Expr::Atomic(op, address, offset, operands) => {
+                let address = self.expr(address, locals)?;
+                let operands = self.all(operands, locals)?;
+                let range = self.range(address, *offset, op.bytes)?;
+                let narrow = |v: u64| v << (64 - 8 * op.bytes) >> (64 - 8 * op.bytes);
+                let mut bytes = [0; 8];
+                bytes[..range.len()].copy_from_slice(&self.memory[range.clone()]);
+                let old = u64::from_le_bytes(bytes);
+                let operands: Vec<u64> = operands.into_iter().map(narrow).collect();
+                let n = range.len();
+                self.memory[range].copy_from_slice(&(op.eval)(old, &operands).to_le_bytes()[..n]);
+                old
+            }
             Expr::Select(parts) => {
                 let a = self.expr(&parts[0], locals)?;
                 let b = self.expr(&parts[1], locals)?;
@@ -163,7 +183,7 @@ impl<'p> State<'p> {
             Expr::Block(_, label, body, e) => {
                 let inner = self.body(body, locals).and_then(|()| self.expr(e, locals));
                 match inner {
-                    Err(Stop::Branch(l, v)) if l == *label => v,
+                    Err(Stop::Branch(l, v)) if l == *label => v[0],
                     other => other?,
                 }
             }
@@ -257,18 +277,27 @@ impl<'p> State<'p> {
                     }
                 }
             }
-            Stmt::BrIf(label, c) => {
+            Stmt::BrIf(label, values, c) => {
+                let values = self.all(values, locals)?;
                 if self.expr(c, locals)? as u32 != 0 {
-                    return Err(Stop::Branch(*label, 0));
+                    return Err(Stop::Branch(*label, values));
                 }
             }
-            Stmt::Br(label) => return Err(Stop::Branch(*label, 0)),
-            Stmt::BrIfValue(label, value, c) => {
-                let v = self.expr(value, locals)?;
-                if self.expr(c, locals)? as u32 != 0 {
-                    return Err(Stop::Branch(*label, v));
-                }
+            Stmt::Br(label, values) => return Err(Stop::Branch(*label, self.all(values, locals)?)),
+            Stmt::BrTable(labels, values, index) => {
+                let values = self.all(values, locals)?;
+                let index = self.expr(index, locals)? as u32 as usize;
+                return Err(Stop::Branch(labels[index.min(labels.len() - 1)], values));
             }
+            Stmt::Values { label, body, values, to, .. } => {
+                let inner = self.body(body, locals).and_then(|()| self.all(values, locals));
+                let values = match inner {
+                    Err(Stop::Branch(l, values)) if l == *label => values,
+                    other => other?,
+                };
+                set(locals, to, &values);
+            }
+            Stmt::Cycle(c) => self.cycle(c, locals)?,
             Stmt::ReturnIf(c, values) => {
                 if self.expr(c, locals)? as u32 != 0 {
                     return Err(Stop::Return(self.all(values, locals)?));
@@ -295,6 +324,35 @@ impl<'p> State<'p> {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn cycle(&mut self, c: &Cycle, locals: &mut Vec<u64>) -> Outcome<()> {
+        locals[c.counter as usize] = c.turns;
+        let mut values = self.all(&c.first, locals)?;
+        loop {
+            set(locals, &c.carried, &values);
+            self.steps += 1;
+            match self.turn(c, locals) {
+                Err(Stop::Branch(l, next)) if l == c.label => values = next,
+                Err(Stop::Branch(l, _)) if Some(l) == c.exit => return Ok(()),
+                other => return other,
+            }
+        }
+    }
+
+    fn turn(&mut self, c: &Cycle, locals: &mut Vec<u64>) -> Outcome<()> {
+        let holds = self.expr(&c.test, locals)? as u32 != 0;
+        match (c.head, holds) {
+            (Head::Leave, false) => return Ok(()),
+            (_, true) => self.body(&c.yes, locals)?,
+            (_, false) => self.body(&c.no, locals)?,
+        }
+        self.body(&c.tail, locals)?;
+        let exprs: Vec<Expr> = c.results.iter().map(|r| r.1.clone()).collect();
+        let results = self.all(&exprs, locals)?;
+        let to: Vec<u32> = c.results.iter().map(|r| r.2).collect();
+        set(locals, &to, &results);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //! constants at the limits of immediates, sets of locals whose old value is still on the stack.
 
 use crate::ast::*;
-use crate::ops::{BinaryOp, UnaryOp, binaries, binary, unaries};
+use crate::ops::{ATOMICS, AtomicOp, BinaryOp, UnaryOp, binaries, binary, unaries};
 use crate::support::Rng;
 use wasm_encoder::Instruction;
 
@@ -135,8 +135,8 @@ struct Generator<'r> {
     locals: Vec<Ty>,
     /// Locals that count loops: read, never set by other statements.
     counters: Vec<u32>,
-    /// Labels in reach, with the type of value they take.
-    labels: Vec<(u32, Option<Ty>)>,
+    /// Labels in reach, with the types of values they take.
+    labels: Vec<(u32, Vec<Ty>)>,
     next_label: u32,
     /// Whether the function is a small one.
     small: bool,
@@ -180,7 +180,7 @@ impl Generator<'_> {
             82..85 => Expr::If(ty, Box::new([self.condition(d), self.expr(ty, d), self.expr(ty, d)])),
             85..88 => {
                 let label = self.label();
-                self.labels.push((label, Some(ty)));
+                self.labels.push((label, vec![ty]));
                 let body = self.statements(2);
                 let e = self.expr(ty, d);
                 self.labels.pop();
@@ -189,8 +189,33 @@ impl Generator<'_> {
             88..92 => Expr::Seq(self.statements(2), Box::new(self.expr(ty, d))),
             92..94 => self.switch(ty, d),
             94..95 if ty == Ty::I32 => Expr::ThroughVector(Box::new(self.expr(ty, d))),
+            95..97 if matches!(ty, Ty::I32 | Ty::I64) => self.atomic(ty, d),
             _ => self.call(ty),
         }
+    }
+
+    fn atomic(&mut self, ty: Ty, d: u32) -> Expr {
+        let ops: Vec<&'static AtomicOp> = ATOMICS.iter().filter(|o| o.ty == ty).collect();
+        // Comparing ones are as frequent as all others.
+        let comparing = self.rng.chance(50);
+        let op = loop {
+            let op = *self.rng.pick(&ops);
+            if (op.operands == 2) == comparing {
+                break op;
+            }
+        };
+        let and = binary(Ty::I32, &Instruction::I32And);
+        let cell = if self.rng.chance(70) { 0x38 } else { 0x1ff8 };
+        let address = Expr::Binary(and, Box::new(self.expr(Ty::I32, d.min(1))), Box::new(Expr::Const(Ty::I32, cell)));
+        let offset = *self.rng.pick(&[0, 0, 0, 8, 16, 4096, 65528]);
+        let mut operands: Vec<Expr> = (0..op.operands).map(|_| self.expr(ty, d.min(2))).collect();
+        if comparing && self.rng.chance(60) {
+            // What lies there, perhaps with bits beyond the cell's width.
+            let (bytes, signed) = (op.bytes, self.rng.chance(50));
+            let signed = signed && bytes < if ty == Ty::I64 { 8 } else { 4 };
+            operands[0] = Expr::Load(Access { ty, bytes, signed }, Box::new(plain(&address)), offset);
+        }
+        Expr::Atomic(op, Box::new(address), offset, operands)
     }
 
     fn leaf(&mut self, ty: Ty) -> Expr {
@@ -416,20 +441,22 @@ impl Generator<'_> {
             ),
             61..65 => {
                 let label = self.label();
-                self.labels.push((label, None));
+                self.labels.push((label, vec![]));
                 self.around.push(label);
                 let body = self.statements(4);
                 self.around.pop();
                 self.labels.pop();
                 Stmt::Block(label, body)
             }
-            65..82 => self.counted(),
+            65..74 => self.counted(),
+            74..82 => self.cycle(),
             82..86 => {
                 let arms = 1 + self.rng.below(4);
                 let index = self.index(4);
                 Stmt::Switch(index, (0..arms).map(|_| (self.statements(2), self.rng.chance(60))).collect())
             }
-            86..92 => self.branch(),
+            86..91 => self.branch(),
+            91..92 => self.values(),
             92..94 => {
                 let results = self.signatures[self.function].1.clone();
                 Stmt::ReturnIf(self.condition(1), results.into_iter().map(|t| self.expr(t, 2)).collect())
@@ -459,7 +486,7 @@ impl Generator<'_> {
 
     fn try_(&mut self) -> Stmt {
         let (legacy, label) = (self.rng.chance(60), self.label());
-        self.labels.push((label, None));
+        self.labels.push((label, vec![]));
         if legacy {
             self.around.push(label);
         }
@@ -534,14 +561,117 @@ impl Generator<'_> {
     }
 
     fn branch(&mut self) -> Stmt {
-        let Some(&(label, ty)) = (!self.labels.is_empty()).then(|| self.rng.pick(&self.labels)) else {
+        if self.labels.is_empty() {
             return self.accumulate();
-        };
-        match ty {
-            Some(ty) => Stmt::BrIfValue(label, self.expr(ty, 2), self.condition(2)),
-            None if self.rng.chance(10) => Stmt::Br(label),
-            None => Stmt::BrIf(label, self.condition(2)),
         }
+        let (label, types) = self.rng.pick(&self.labels).clone();
+        let values = types.iter().map(|&t| self.expr(t, 2)).collect();
+        match self.rng.below(20) {
+            0..2 => Stmt::Br(label, values),
+            2 => {
+                let same: Vec<u32> = self.labels.iter().filter(|l| l.1 == types).map(|l| l.0).collect();
+                let n = 1 + self.rng.below(4);
+                let labels = (0..n).map(|_| *self.rng.pick(&same)).collect();
+                Stmt::BrTable(labels, values, self.index(4))
+            }
+            _ => Stmt::BrIf(label, values, self.condition(2)),
+        }
+    }
+
+    /// Several values out of a block, or from branches in it.
+    fn values(&mut self) -> Stmt {
+        let n = 2 + self.rng.below(3);
+        let (to, types): (Vec<u32>, Vec<Ty>) = (0..n).map(|_| self.any_settable()).unzip();
+        let label = self.label();
+        self.labels.push((label, types.clone()));
+        let body = self.statements(3);
+        let values = types.iter().map(|&t| self.expr(t, 2)).collect();
+        self.labels.pop();
+        Stmt::Values { label, types, body, values, to }
+    }
+
+    fn cycle(&mut self) -> Stmt {
+        if self.counters.len() >= 3 || self.small {
+            return self.accumulate();
+        }
+        let counter = self.locals.len() as u32;
+        self.locals.push(Ty::I32);
+        self.counters.push(counter);
+        let head = *self.rng.pick(&[Head::Leave, Head::Choose, Head::Choose, Head::ChooseOne]);
+        let exit = (head == Head::Leave || self.rng.chance(40)).then(|| self.label());
+        let n = if self.rng.chance(30) { 1 + self.rng.below(2) } else { 0 };
+        let (carried, types): (Vec<u32>, Vec<Ty>) = (0..n).map(|_| self.any_settable()).unzip();
+        let first = types.iter().map(|&t| self.expr(t, 2)).collect();
+        let test = self.turns_left(counter);
+        let label = self.label();
+        let around = self.labels.len();
+        self.labels.extend(exit.map(|l| (l, vec![])));
+        let no = if head == Head::Choose { self.arm(label, &types, Some(counter)) } else { vec![] };
+        let tail = if self.rng.chance(50) { self.arm(label, &types, Some(counter)) } else { vec![] };
+        self.labels.push((label, types.clone()));
+        let yes = self.arm(label, &types, None);
+        self.labels.truncate(around);
+        let count = if exit.is_none() && self.rng.chance(30) { 1 + self.rng.below(2) } else { 0 };
+        let result = |g: &mut Self| {
+            let (l, ty) = g.any_settable();
+            (ty, g.leaf(ty), l)
+        };
+        let results = (0..count).map(|_| result(self)).collect();
+        self.counters.pop();
+        let turns = self.rng.below(10) as u64;
+        Stmt::Cycle(Box::new(Cycle {
+            label,
+            exit,
+            types,
+            first,
+            carried,
+            counter,
+            turns,
+            head,
+            test,
+            yes,
+            no,
+            tail,
+            results,
+        }))
+    }
+
+    /// Counts a turn, and tells whether there are more, and mostly something else beside.
+    fn turns_left(&mut self, counter: u32) -> Expr {
+        let op = |i| binary(Ty::I32, &i);
+        let one = Box::new(Expr::Const(Ty::I32, 1));
+        let less = Expr::Binary(op(Instruction::I32Sub), Box::new(Expr::Local(counter)), one);
+        let left = self.positive(Expr::Tee(counter, Box::new(less)));
+        if self.rng.chance(50) {
+            return left;
+        }
+        let other = if self.rng.chance(70) { self.leaf(Ty::I32) } else { self.condition(1) };
+        let bit = Expr::Binary(op(Instruction::I32And), Box::new(other), Box::new(Expr::Const(Ty::I32, 1)));
+        Expr::Binary(op(Instruction::I32And), Box::new(left), Box::new(bit))
+    }
+
+    fn positive(&self, e: Expr) -> Expr {
+        let greater = binary(Ty::I32, &Instruction::I32GtS);
+        Expr::Binary(greater, Box::new(e), Box::new(Expr::Const(Ty::I32, 0)))
+    }
+
+    /// Statements of a loop, most often with a branch back at their end; with a counter, only while that is positive.
+    fn arm(&mut self, label: u32, types: &[Ty], counter: Option<u32>) -> Vec<Stmt> {
+        let mut body = if self.rng.chance(20) { vec![] } else { self.statements(3) };
+        if self.rng.chance(if counter.is_some() { 40 } else { 70 }) {
+            let values: Vec<Expr> = types.iter().map(|&t| self.expr(t, 2)).collect();
+            let left = counter.map(|c| self.positive(Expr::Local(c)));
+            body.push(match left {
+                Some(left) if self.rng.chance(50) => Stmt::If(left, vec![Stmt::Br(label, values)], vec![]),
+                Some(left) => Stmt::BrIf(label, values, left),
+                None if self.rng.chance(80) => Stmt::Br(label, values),
+                None => Stmt::BrIf(label, values, self.condition(2)),
+            });
+            if self.rng.chance(15) {
+                body.push(self.accumulate());
+            }
+        }
+        body
     }
 
     fn call_set(&mut self) -> Stmt {
@@ -572,7 +702,7 @@ impl Generator<'_> {
         let (start, step, test, bound) = self.course(ty, shape, times);
         let labels = self.rng.chance(40).then(|| (self.label(), self.label()));
         if let Some((exit, next)) = labels {
-            self.labels.extend([(exit, None), (next, None)]);
+            self.labels.extend([(exit, vec![]), (next, vec![])]);
         }
         let body = self.statements(4);
         if labels.is_some() {

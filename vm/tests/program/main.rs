@@ -170,7 +170,8 @@ fn programs_do_what_their_trees_say() {
                 std::fs::write(format!("program-{seed}.wasm"), &bytes).expect("a writable folder");
             }
             let mut all = Vec::new();
-            for mode in &modes {
+            let random = support::random_mode(seed);
+            for mode in modes.iter().chain([&random]) {
                 let notes = check(mode, &bytes, &program, &expected, &format!("seed {seed}, {}", mode.name));
                 all.extend(notes.into_iter().map(|n| (n, mode.name)));
             }

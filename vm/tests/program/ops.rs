@@ -3,9 +3,56 @@
 use crate::ast::Ty;
 use std::sync::OnceLock;
 use vm::TrapKind;
-use wasm_encoder::Instruction;
+use wasm_encoder::{Instruction, MemArg};
 
 type Outcome = Result<u64, TrapKind>;
+
+/// An atomic operation that reads and writes.
+#[derive(Debug)]
+pub(crate) struct AtomicOp {
+    pub(crate) ty: Ty,
+    pub(crate) bytes: u32,
+    pub(crate) operands: usize,
+    pub(crate) instruction: fn(MemArg) -> Instruction<'static>,
+    /// What is written, of the old value and the operands, all as wide as what lies in memory.
+    pub(crate) eval: fn(u64, &[u64]) -> u64,
+}
+
+macro_rules! atomics {
+    ($($ty:ident $bytes:literal: $add:ident $sub:ident $and:ident $or:ident $xor:ident $xchg:ident $cmpxchg:ident;)*) => {
+        [$(
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$add, eval: |a, o| a.wrapping_add(o[0]) },
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$sub, eval: |a, o| a.wrapping_sub(o[0]) },
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$and, eval: |a, o| a & o[0] },
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$or, eval: |a, o| a | o[0] },
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$xor, eval: |a, o| a ^ o[0] },
+            AtomicOp { ty: Ty::$ty, bytes: $bytes, operands: 1, instruction: Instruction::$xchg, eval: |_, o| o[0] },
+            AtomicOp {
+                ty: Ty::$ty,
+                bytes: $bytes,
+                operands: 2,
+                instruction: Instruction::$cmpxchg,
+                eval: |a, o| if a == o[0] { o[1] } else { a },
+            },
+        )*]
+    };
+}
+
+/// All of them.
+pub(crate) static ATOMICS: [AtomicOp; 49] = atomics! {
+    I32 4: I32AtomicRmwAdd I32AtomicRmwSub I32AtomicRmwAnd I32AtomicRmwOr I32AtomicRmwXor I32AtomicRmwXchg I32AtomicRmwCmpxchg;
+    I32 1: I32AtomicRmw8AddU I32AtomicRmw8SubU I32AtomicRmw8AndU I32AtomicRmw8OrU I32AtomicRmw8XorU I32AtomicRmw8XchgU
+        I32AtomicRmw8CmpxchgU;
+    I32 2: I32AtomicRmw16AddU I32AtomicRmw16SubU I32AtomicRmw16AndU I32AtomicRmw16OrU I32AtomicRmw16XorU I32AtomicRmw16XchgU
+        I32AtomicRmw16CmpxchgU;
+    I64 8: I64AtomicRmwAdd I64AtomicRmwSub I64AtomicRmwAnd I64AtomicRmwOr I64AtomicRmwXor I64AtomicRmwXchg I64AtomicRmwCmpxchg;
+    I64 1: I64AtomicRmw8AddU I64AtomicRmw8SubU I64AtomicRmw8AndU I64AtomicRmw8OrU I64AtomicRmw8XorU I64AtomicRmw8XchgU
+        I64AtomicRmw8CmpxchgU;
+    I64 2: I64AtomicRmw16AddU I64AtomicRmw16SubU I64AtomicRmw16AndU I64AtomicRmw16OrU I64AtomicRmw16XorU I64AtomicRmw16XchgU
+        I64AtomicRmw16CmpxchgU;
+    I64 4: I64AtomicRmw32AddU I64AtomicRmw32SubU I64AtomicRmw32AndU I64AtomicRmw32OrU I64AtomicRmw32XorU I64AtomicRmw32XchgU
+        I64AtomicRmw32CmpxchgU;
+};
 
 #[derive(Debug)]
 pub(crate) struct UnaryOp {

@@ -114,15 +114,39 @@ pub(crate) fn modes(change: impl Fn(&mut Config)) -> Vec<Mode> {
         ("background", Background, MemoryMode::Auto, false),
         ("background+fuel", Background, MemoryMode::Auto, true),
     ];
-    rows.map(|(name, execution, memory, fuel)| {
-        let mut config = Config::new();
-        execution.set(config.memory_mode(memory).fuel(fuel));
-        change(&mut config);
-        // Where it is a matter of chance what is compiled when.
-        let rounds = if matches!(execution, Background) { 3 } else { 1 };
-        Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel, rounds }
+    let mut modes: Vec<Mode> = rows.map(|row| mode(row, &change)).into();
+    for row in [("O0", Compiled, MemoryMode::Auto, false), ("O0+fuel", Replaced, MemoryMode::Checked, true)] {
+        modes.push(mode(row, &|c| change(c.optimisation(0))));
+    }
+    for row in [("O1", Compiled, MemoryMode::Auto, false), ("O1+fuel", Compiled, MemoryMode::Checked, true)] {
+        modes.push(mode(row, &|c| change(c.optimisation(1))));
+    }
+    modes
+}
+
+/// A name, how guests are executed, the kind of memory, and whether fuel is counted.
+type Row = (&'static str, Execution, MemoryMode, bool);
+
+fn mode((name, execution, memory, fuel): Row, change: &dyn Fn(&mut Config)) -> Mode {
+    let mut config = Config::new();
+    execution.set(config.memory_mode(memory).fuel(fuel));
+    change(&mut config);
+    // Where it is a matter of chance what is compiled when.
+    let rounds = if matches!(execution, Execution::Background) { 3 } else { 1 };
+    Mode { name, engine: Engine::new(&config).expect("the settings can be met"), fuel, rounds }
+}
+
+/// A mode with passes and limits of the compiler, and all else, chosen by a number.
+pub(crate) fn random_mode(seed: u64) -> Mode {
+    use Execution::{Compiled, Mixed, Replaced};
+    let mut rng = Rng::new(seed ^ 0x5bd1);
+    let rows = [("random", Compiled), ("random+mixed", Mixed), ("random+replaced", Replaced)];
+    let (name, execution) = *rng.pick(&rows);
+    let memory = *rng.pick(&[MemoryMode::Auto, MemoryMode::Auto, MemoryMode::Checked, MemoryMode::Masked]);
+    let choice = format!("random:{}", rng.next());
+    mode((name, execution, memory, rng.chance(50)), &|config| {
+        config.change_passes(&choice).expect("a choice");
     })
-    .into()
 }
 
 /// Modes that collect garbage all the time.

@@ -1,19 +1,20 @@
 //! Receiving with, and sending to, an address: `sock_recv_from`, `sock_send_to`. In: guest buffers; out: counts and
 //! addresses. Invariant: where an answer goes is checked before anything is received, so that no datagram is lost to a
-//! bad pointer.
+//! bad pointer; nothing of a datagram that the guest may not hear reaches its memory.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::PollFlags;
 use rustix::net::{
-    RecvAncillaryBuffer, ReturnFlags, SendAncillaryBuffer, SendFlags, getpeername, recvmsg, sendmsg_addr,
+    RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, getpeername, recvmsg, sendmsg_addr,
 };
 
 use crate::memory::GuestMemory;
 use crate::net::Version;
 use crate::net::address::{Address, Buffer};
+use crate::net::grant::Network;
 use crate::sock::recv_flags;
 use crate::types::{FileType, roflag};
 use crate::{Errno, WasiCtx, iovec, sys};
@@ -38,6 +39,24 @@ impl Heard {
     /// The latest comes first, as it is answered most often.
     fn has(&self, address: SocketAddr) -> bool {
         self.0.iter().rev().any(|heard| *heard == address)
+    }
+}
+
+/// Takes datagrams away that are first in a socket's queue and come from where no grant lets the guest send to: a socket that the
+/// host has bound when the guest first sent can be reached by everybody, and the guest was not granted to hear everybody.
+pub(crate) fn skip_strangers(network: &mut Network, socket: BorrowedFd<'_>, nonblocking: bool) -> Result<(), Errno> {
+    let mut flags = RecvFlags::PEEK;
+    flags.set(RecvFlags::DONTWAIT, nonblocking);
+    loop {
+        let first = sys::until_done(socket, PollFlags::IN, nonblocking, || {
+            recvmsg(socket, &mut [], &mut RecvAncillaryBuffer::default(), flags)
+        })?;
+        match first.address.and_then(|from| SocketAddr::try_from(from).ok()) {
+            Some(from) if !network.may_hear(from) => {
+                recvmsg(socket, &mut [], &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT)?;
+            }
+            _ => return Ok(()),
+        }
     }
 }
 
@@ -110,6 +129,9 @@ impl WasiCtx {
         let nonblocking = descriptor.nonblocking();
         let flags = recv_flags(ri_flags, nonblocking)?;
         let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
+        if descriptor.hears_granted {
+            skip_strangers(&mut self.network, socket, nonblocking)?;
+        }
         let mut from = None;
         let mut truncated = false;
         let got = iovec::fill(mem, &ranges, true, |slices, _| {
@@ -124,8 +146,8 @@ impl WasiCtx {
         let from = from.or_else(|| getpeername(socket).ok().flatten());
         let number = match from.map(Address::try_from) {
             Some(Ok(address)) => {
-                if let (Address::Inet(from), FileType::SocketDgram, false) =
-                    (&address, descriptor.filetype, self.network.all())
+                if let (Address::Inet(from), FileType::SocketDgram, false, false) =
+                    (&address, descriptor.filetype, self.network.all(), descriptor.hears_granted)
                 {
                     descriptor.heard.add(*from);
                 }
@@ -192,6 +214,10 @@ impl WasiCtx {
         if !answers && !self.network.may_connect(&address) {
             return Err(Errno::Acces);
         }
+        let reached = match &address {
+            Address::Unix(address) => Some(self.network.reach(address, false)?),
+            Address::Inet(_) => None,
+        };
         let ranges = iovec::socket_ranges(mem, iovs, iovs_len)?;
         let mut flags = SendFlags::NOSIGNAL;
         flags.set(SendFlags::DONTWAIT, nonblocking);
@@ -199,9 +225,10 @@ impl WasiCtx {
             let slices = iovec::slices(mem, &ranges);
             sys::until_done(socket, PollFlags::OUT, nonblocking, || {
                 let control = &mut SendAncillaryBuffer::default();
-                match &address {
-                    Address::Inet(address) => sendmsg_addr(socket, address, &slices, control, flags),
-                    Address::Unix(address) => sendmsg_addr(socket, address, &slices, control, flags),
+                match (&address, &reached) {
+                    (Address::Inet(address), _) => sendmsg_addr(socket, address, &slices, control, flags),
+                    (_, Some(reached)) => sendmsg_addr(socket, &reached.address, &slices, control, flags),
+                    (Address::Unix(address), None) => sendmsg_addr(socket, address, &slices, control, flags),
                 }
             })
         };

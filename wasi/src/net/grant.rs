@@ -6,11 +6,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use rustix::net::SocketAddrUnix;
+
+use crate::Errno;
 use crate::net::address::{Address, canonical};
 use crate::net::resolve;
+use crate::net::spot::{Reached, Spot};
 
 /// How long the addresses of a name in a grant are good before a refusal looks it up again.
 const NAME_LIFETIME: Duration = Duration::from_secs(10);
@@ -228,6 +233,8 @@ pub(crate) struct Network {
     learned: HashMap<IpAddr, Vec<String>>,
     resolved: HashMap<String, Instant>,
     on_refusal: Option<OnRefusal>,
+    /// Where the granted `AF_UNIX` sockets are, by the path in the grant.
+    sockets: Vec<(Vec<u8>, Spot)>,
 }
 
 impl fmt::Debug for Network {
@@ -239,6 +246,39 @@ impl fmt::Debug for Network {
 impl Network {
     pub(crate) fn grant(&mut self, grant: Grant) {
         self.grants.push(grant);
+    }
+
+    /// Finds where the sockets in grants are, before the guest can put anything in the way.
+    pub(crate) fn find_sockets(&mut self) {
+        let paths = self.grants.iter().filter_map(|grant| match &grant.0 {
+            Kind::Unix(Some(path)) if !path.starts_with(b"@") => Some(path.clone()),
+            _ => None,
+        });
+        self.sockets = paths.filter_map(|path| Some((path.clone(), Spot::find(&path)?))).collect();
+    }
+
+    /// How to reach the socket of an `AF_UNIX` address that is granted: nothing but a grant of all of them follows links that
+    /// were not there when the grant was given.
+    pub(crate) fn reach(&self, address: &SocketAddrUnix, bind: bool) -> Result<Reached, Errno> {
+        let all = self.any(|kind| *kind == Kind::Unix(None));
+        match address.path_bytes() {
+            Some(path) if !all => {
+                let spot = self.sockets.iter().find(|(granted, _)| granted == path);
+                let (_, spot) = spot.ok_or(Errno::NoEnt)?;
+                if bind { spot.to_bind() } else { spot.to_connect() }
+            }
+            _ => Ok(Reached { address: address.clone(), _open: None }),
+        }
+    }
+
+    /// Whether a name in a directory is that of a socket in a grant.
+    pub(crate) fn is_granted_name(&self, dir: BorrowedFd<'_>, name: &str) -> bool {
+        !self.sockets.is_empty() && self.sockets.iter().any(|(_, spot)| spot.is(dir, name))
+    }
+
+    /// Whether a datagram from an address may be heard by a guest that was not granted to be heard by everybody.
+    pub(crate) fn may_hear(&mut self, from: SocketAddr) -> bool {
+        self.inet(canonical(from), false)
     }
 
     pub(crate) fn on_refusal(&mut self, f: OnRefusal) {

@@ -4,7 +4,7 @@
 //!
 //! - `address`, `options`: addresses and options as they cross the border
 //! - `socket`, `datagram`: the functions on sockets
-//! - `grant`: what the embedder allows
+//! - `grant`: what the embedder allows; `spot`: where the `AF_UNIX` sockets in grants are
 //! - `addrinfo`, `resolve`, `dns`: names to addresses
 
 mod address;
@@ -15,6 +15,7 @@ pub(crate) mod grant;
 mod options;
 mod resolve;
 mod socket;
+mod spot;
 
 /// Which of its two versions a function of the extension is called in: the first knows IPv4 and IPv6 addresses as they
 /// are, the second also a storage of 128 bytes that begins with the family.

@@ -17,6 +17,7 @@ use crate::descriptor::{Descriptor, Object};
 use crate::memory::GuestMemory;
 use crate::net::Version;
 use crate::net::address::{Address, Buffer, Family, unspecified};
+use crate::net::grant::Network;
 use crate::types::{FileType, fdflag};
 use crate::{Errno, WasiCtx, sys};
 
@@ -25,10 +26,15 @@ use crate::{Errno, WasiCtx, sys};
 const MIN_BACKLOG: i32 = 1024;
 
 /// Connects a socket as the guest's flag says: waiting, or `INPROGRESS`.
-fn connect_as(socket: &OwnedFd, address: &Address, nonblocking: bool) -> Result<(), Errno> {
-    let call = || match address {
-        Address::Inet(address) => connect(socket, address),
-        Address::Unix(address) => connect(socket, address),
+fn connect_as(network: &Network, socket: &OwnedFd, address: &Address, nonblocking: bool) -> Result<(), Errno> {
+    let reached = match address {
+        Address::Unix(address) => Some(network.reach(address, false)?),
+        Address::Inet(_) => None,
+    };
+    let call = || match (address, &reached) {
+        (Address::Inet(address), _) => connect(socket, address),
+        (Address::Unix(_), Some(reached)) => connect(socket, &reached.address),
+        (Address::Unix(address), None) => connect(socket, address),
     };
     if nonblocking {
         rustix::io::ioctl_fionbio(socket, true)?;
@@ -56,6 +62,15 @@ fn into_listener(descriptor: &mut Descriptor) -> Result<(), Errno> {
         object => object,
     };
     Ok(())
+}
+
+/// Where a socket is bound, as the guest knows it.
+fn local(descriptor: &Descriptor) -> Result<SocketAddrAny, Errno> {
+    let socket = descriptor.socket()?;
+    match &descriptor.bound {
+        Some(bound) => Ok(bound.clone().into()),
+        None => Ok(getsockname(socket)?),
+    }
 }
 
 /// What a socket is connected to, or was when it was accepted.
@@ -87,7 +102,10 @@ impl WasiCtx {
         };
         self.table.check_room()?;
         let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
-        let fd = self.table.insert(Descriptor::opened_socket(socket, filetype))?;
+        let mut descriptor = Descriptor::opened_socket(socket, filetype);
+        descriptor.hears_granted =
+            filetype == FileType::SocketDgram && family != AddressFamily::UNIX && !self.network.all();
+        let fd = self.table.insert(descriptor)?;
         mem.write_u32(opened, fd)
     }
 
@@ -109,15 +127,23 @@ impl WasiCtx {
         port: u32,
         version: Version,
     ) -> Result<(), Errno> {
-        let socket = self.table.get(fd)?.socket()?;
+        let descriptor = self.table.get_mut(fd)?;
+        let socket = descriptor.socket()?;
         let address = Buffer::at(mem, addr)?.read(mem, port, version)?;
         if !self.network.may_bind(&address) {
             return Err(Errno::Acces);
         }
-        match &address {
-            Address::Inet(address) => Ok(bind(socket, address)?),
-            Address::Unix(address) => Ok(bind(socket, address)?),
+        match address {
+            Address::Inet(address) => {
+                bind(socket, &address)?;
+                descriptor.hears_granted = false;
+            }
+            Address::Unix(address) => {
+                bind(socket, &self.network.reach(&address, true)?.address)?;
+                descriptor.bound = Some(address);
+            }
         }
+        Ok(())
     }
 
     /// Lets a socket listen. One that was not bound is bound by the host, which needs a grant as well.
@@ -166,7 +192,7 @@ impl WasiCtx {
         if matches!(descriptor.object, Object::Listener(_)) {
             return Err(Errno::IsConn);
         }
-        connect_as(socket, &address, descriptor.flags & fdflag::NONBLOCK != 0)
+        connect_as(&self.network, socket, &address, descriptor.flags & fdflag::NONBLOCK != 0)
     }
 
     /// Tells where a socket is bound: address, 4 or 6 for its family, port.
@@ -178,7 +204,7 @@ impl WasiCtx {
         kind: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, Some(kind), port, |descriptor| Ok(getsockname(descriptor.socket()?)?))
+        self.name(mem, fd, addr, Some(kind), port, local)
     }
 
     /// Tells where a socket is bound: a storage, and the port.
@@ -189,7 +215,7 @@ impl WasiCtx {
         addr: u32,
         port: u32,
     ) -> Result<(), Errno> {
-        self.name(mem, fd, addr, None, port, |descriptor| Ok(getsockname(descriptor.socket()?)?))
+        self.name(mem, fd, addr, None, port, local)
     }
 
     /// Tells what a socket is connected to: address, 4 or 6 for its family, port.

@@ -1,9 +1,12 @@
 //! Linux only. In: borrowed host descriptors; out: `rustix` results.
 //! Invariant: nothing here resolves a path: names reach the kernel with `O_PATH` descriptors or as single components.
 
+use std::ffi::OsString;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, FileType, OFlags, RawDir, SeekFrom, Timestamps};
 use rustix::io::{Errno, Result};
@@ -57,6 +60,23 @@ pub(crate) fn set_times_by_name(file: BorrowedFd<'_>, times: &Timestamps) -> Res
         }
         result => result,
     }
+}
+
+/// Whether a file is one of those that show processes and the system (`/proc`).
+pub(crate) fn shows_processes(file: BorrowedFd<'_>) -> Result<bool> {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    Ok(rustix::fs::fstatfs(file)?.f_type as u64 == PROC_SUPER_MAGIC)
+}
+
+/// A path of an open file, if the system tells one.
+pub(crate) fn name_of(file: BorrowedFd<'_>) -> Option<PathBuf> {
+    let name = rustix::fs::readlinkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
+    Some(PathBuf::from(OsString::from_vec(name.into_bytes())))
+}
+
+/// A path by which an open directory or file is reached whatever has become of its names, as long as it is open.
+pub(crate) fn path_of(file: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Reserves room for a range of a file and makes the file at least that long.

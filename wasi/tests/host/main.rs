@@ -8,6 +8,7 @@ mod files;
 mod guest;
 mod network;
 mod polling;
+mod private;
 mod read_only;
 mod sockets;
 mod streams;

@@ -2,6 +2,7 @@
 //! something is wrong. Everything happens on the loopback interface.
 
 mod semantics;
+mod strangers;
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};

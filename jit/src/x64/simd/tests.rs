@@ -40,11 +40,10 @@ fn every_operation_is_selected() {
     let env = ModuleEnv { module: &module, bytes, types: &types, facts: &facts };
     for avx in [false, true] {
         let cpu = CpuFeatures { avx, avx2: avx, sse42: avx, ..CpuFeatures::default() };
-        let passes = crate::passes::Switches::default();
-        let settings = Settings { cpu, guarded: false, segment: false, fuel: false, interruptible: false, passes };
+        let settings = Settings { cpu, ..Settings::default() };
         for &op in SimdOp::ALL {
             let mut f = function(op);
-            let schedule = crate::schedule::run(&mut f);
+            let schedule = crate::schedule::run(&mut f, &settings);
             let lowered = crate::x64::lower(&f, &schedule, &env, &settings);
             // More than entry, store and return; the store may do the extraction too.
             assert!(lowered.insts.len() > 3 || op.form() == SimdForm::Extract, "{op:?}");

@@ -297,6 +297,17 @@ fn i31_of(reference: u64) -> Result<u32, TrapKind> {
     if reference == 0 { Err(TrapKind::NullI31Reference) } else { Ok(reference as u32) }
 }
 
+/// What deterministic engines do behind floating-point operations; no operators of their own.
+macro_rules! canonical_ops {
+    ($m:ident) => {
+        $m! {
+            F32Canonical: f32 => f32, |a| Ok(if a.is_nan() { f32::from_bits(0x7fc0_0000) } else { a });
+            F64Canonical: f64 => f64, |a| Ok(if a.is_nan() { f64::from_bits(0x7ff8_0000_0000_0000) } else { a });
+        }
+    };
+}
+pub(crate) use canonical_ops;
+
 /// All numeric operations of one operand: `Name: A => R, |a| result`.
 macro_rules! unary_ops {
     ($m:ident) => { $m! {
@@ -443,6 +454,7 @@ pub(crate) mod op {
         )* };
     }
     unary_ops!(define_unary);
+    canonical_ops!(define_unary);
 }
 
 #[inline(always)]

@@ -386,6 +386,7 @@ pub(crate) mod op {
     macro_rules! extract { ($($name:ident $t:ident $f:ident;)*) => { define!(extract $($name $t, $f;)*); } }
     macro_rules! replace { ($($name:ident $t:ident $f:ident;)*) => { define!(replace $($name $t, $f;)*); } }
     simd_unary!(unary);
+    simd_canonical!(unary);
     simd_binary!(binary);
     simd_ternary!(ternary);
     simd_shift!(shift);

@@ -575,6 +575,8 @@ float_min_max! {
 unary! {
     f32x4_abs: f32x4, f32::abs;
     f32x4_neg: f32x4, Neg::neg;
+    f32x4_canonical: f32x4, |a: f32| if a.is_nan() { f32::from_bits(0x7fc0_0000) } else { a };
+    f64x2_canonical: f64x2, |a: f64| if a.is_nan() { f64::from_bits(0x7ff8_0000_0000_0000) } else { a };
     f32x4_sqrt: f32x4, f32::sqrt;
     f32x4_ceil: f32x4, f32::ceil;
     f32x4_floor: f32x4, f32::floor;

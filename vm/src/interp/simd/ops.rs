@@ -67,6 +67,17 @@ macro_rules! simd_unary {
 }
 pub(crate) use simd_unary;
 
+/// What deterministic engines do behind floating-point operations; no operators of their own.
+macro_rules! simd_canonical {
+    ($m:ident) => {
+        $m! {
+            F32x4Canonical f32x4_canonical;
+            F64x2Canonical f64x2_canonical;
+        }
+    };
+}
+pub(crate) use simd_canonical;
+
 /// Two vectors in, one out: `fn(V, V) -> V`.
 macro_rules! simd_binary {
     ($m:ident) => {

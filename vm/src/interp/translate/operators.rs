@@ -5,6 +5,7 @@ use crate::interp::dispatch::Class;
 use crate::interp::exec::num::{binary_ops, compare_ops, trapping_ops, unary_ops};
 use crate::interp::isa::{LoadForm, Op, PairForm, Shape, StoreForm, accesses, ops, same};
 use crate::interp::simd::ops::*;
+use wasm::operators::{Float, nan_result};
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
 /// Operators that are one numeric instruction: their table entry and number of operands.
@@ -245,6 +246,16 @@ impl Builder<'_> {
             // Of a proposal that this version does not know, should the validator be told to accept it.
             self.emit(&ops::Unsupported, 0, 0, 0, 0);
             self.set_unreachable();
+        }
+        if self.module.engine().config().deterministic
+            && let Some(float) = nan_result(op)
+        {
+            match float {
+                Float::F32 => self.unary(&ops::F32Canonical),
+                Float::F64 => self.unary(&ops::F64Canonical),
+                Float::F32x4 => self.vector_op(&ops::F32x4Canonical, &VectorShape::Unary),
+                Float::F64x2 => self.vector_op(&ops::F64x2Canonical, &VectorShape::Unary),
+            }
         }
     }
 

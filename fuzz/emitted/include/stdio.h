@@ -1,0 +1,2 @@
+/* What csmith's runtime needs of the library of C; runtime.c defines it. */
+int printf(const char *, ...);
