@@ -38,6 +38,8 @@ const CASES: &[Case] = &[
             (loop $l (local.set 1 (i32.add (local.get 1) (i32.const 1))) (br_if $l (i32.gt_s (local.get 0) (local.get 1)))) (local.get 1))
           (func (export "other") (param i32) (result i32) (local i32 i32)
             (loop $l (local.set 1 (i32.add (local.get 2) (i32.const 1))) (local.set 2 (local.get 1)) (br_if $l (i32.lt_u (local.get 1) (local.get 0)))) (local.get 1))
+          (func (export "copy") (param i32) (result i32 i32) (local i32 i32)
+            (loop $l (local.set 2 (i32.add (local.get 1) (local.get 1))) (br_if $l (i32.lt_u (local.tee 1 (i32.add (local.get 2) (i32.const 1))) (local.get 0)))) (local.get 1) (local.get 2))
           (func (export "not") (param i32) (result i32) (local i32)
             (loop $l (br_if $l (i32.eqz (i32.ge_s (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (local.get 0))))) (local.get 1))
           (func (export "big") (param i32) (result i32) (local i32)
@@ -58,6 +60,7 @@ const CASES: &[Case] = &[
             "self 0 -> 1",
             "left 4 -> 4",
             "other 5 -> 5",
+            "copy 20 -> 31 30",
             "not 5 -> 5",
             "big 0 -> 120000",
             "wide 5 -> 5",
@@ -112,6 +115,7 @@ const CASES: &[Case] = &[
         "two operations do not join: order, constants, what comes between",
         r#"(module (memory (export "m") 1) (data (i32.const 8) "\07\00\00\80")
           (func (export "sub") (param i32 i32) (result i32 i32) (i32.and (i32.sub (local.get 0) (local.get 1)) (i32.const 255)) (i32.sub (local.get 1) (i32.shl (local.get 0) (i32.const 2))))
+          (func (export "left") (param i32 i32) (result i32 i32) (i32.and (i32.sub (local.get 0) (i32.xor (local.get 1) (local.get 1))) (i32.const 255)) (i32.add (i32.shl (local.get 0) (i32.or (local.get 1) (i32.const 1))) (local.get 1)))
           (func (export "right") (param i32 i32) (result i32 i32) (i32.shl (local.get 1) (i32.and (local.get 0) (i32.const 7))) (i32.rotl (local.get 1) (i32.xor (local.get 0) (i32.const 3))))
           (func (export "big") (param i32 i32) (result i32 i32) (i32.add (i32.mul (local.get 0) (i32.const 100000)) (local.get 1)) (i32.add (i32.mul (local.get 0) (local.get 1)) (i32.const 100000)))
           (func (export "wide") (param i64 i64) (result i64 i64) (i64.xor (i64.shr_u (local.get 0) (i64.const 33)) (i64.const 0x123456789abcdef)) (i64.add (i64.const 0x7fffffffffff) (i64.mul (local.get 0) (local.get 1))))
@@ -122,6 +126,7 @@ const CASES: &[Case] = &[
           (func (export "imm") (param i32 i32) (result i32 i32) (i32.sub (i32.const 5) (i32.add (local.get 0) (i32.const 1))) (i32.shl (i32.const 1) (i32.add (local.get 0) (i32.const 1)))))"#,
         &[
             "sub 3 5 -> 0xfe 0xfffffff9",
+            "left 3 5 -> 3 101",
             "right 9 3 -> 6 0xc00",
             "big 3 4 -> 300004 100012",
             "wide 0x400000000 3 -> 0x123456789abcded 0x800bffffffff",

@@ -123,12 +123,23 @@ const KNOWN: &[Case] = &[
           (drop (call_indirect $a (type $f) (local.get 0)))
           (table.set $b (local.get 0) (ref.func $two))
           (call_indirect $a (type $f) (local.get 0)) (call_indirect $b (type $f) (local.get 0)))
+          (func (export "null") (param i32) (result i32 i32 i32)
+          (table.set $a (local.get 0) (ref.null func)) (ref.is_null (table.get $a (local.get 0)))
+          (table.set $b (local.get 0) (ref.func $one)) (ref.is_null (table.get $a (local.get 0)))
+          (table.set $b (i32.const 3) (ref.null func)) (ref.is_null (table.get $a (local.get 0))))
           (func (export "grow") (result i32 i32)
           (table.size $a) (drop (table.grow $b (ref.null func) (i32.const 1))) (table.size $a))
           (func (export "beyond") (param i32) (result i32)
           (drop (table.grow $b (ref.null func) (i32.const 1)))
           (ref.is_null (table.get $a (local.get 0)))))"#,
-        &["f 1 -> 2 2", "grow -> 4 5", "beyond 5 -> 1", "f 9 -> TableOutOfBounds"],
+        &[
+            "f 1 -> 2 2",
+            "null 2 -> 1 0 0",
+            "null 3 -> 1 0 1",
+            "grow -> 4 5",
+            "beyond 5 -> 1",
+            "f 9 -> TableOutOfBounds",
+        ],
     ),
     linked(
         "a call comes between that writes, or grows the memory",

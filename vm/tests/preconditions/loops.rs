@@ -185,6 +185,14 @@ const ENDLESS: &[(&str, &str)] = &[
         r#"(local.set $i (i32.const 3))
            (loop $l (local.set $i (i32.add (local.get $i) (local.get $k))) (br_if $l (i32.lt_s (local.get $i) (i32.const 100))))"#,
     ),
+    (
+        "one of the ways back adds nothing",
+        r#"(block $out (loop $l
+             (br_if $out (i32.eq (local.get $i) (i32.const 100)))
+             (br_if $l (local.get $j))
+             (local.set $i (i32.add (local.get $i) (i32.const 1)))
+             (br $l)))"#,
+    ),
     ("there is no condition", "(loop $l (br $l))"),
     ("two empty loops continue each other", "(loop $l (block $b (loop $k (br_if $b (local.get $j)) (br $k))) (br $l))"),
     (

@@ -24,7 +24,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use support::Execution;
 use vm::{
-    Config, Engine, Error, Extern, Func, Instance, Linker, MemoryMode, Module, Processor, Store, V128, Val, ValType,
+    CompileFilter, Config, Engine, Error, Extern, Func, Instance, Linker, MemoryMode, Module, Processor, Store, V128,
+    Val, ValType,
 };
 
 /// One case. `calls` are lines `NAME ARGUMENTS -> RESULTS`, or `-> KIND` of a trap; numbers are bits, those of floats too.
@@ -60,7 +61,8 @@ fn ways() -> &'static [Way] {
     WAYS.get_or_init(|| {
         let way = |name, execution: Execution, memory, fuel, change: fn(&mut Config)| {
             let mut config = Config::new();
-            execution.set(config.memory_mode(memory).fuel(fuel).keep_interpreted("interpreted"));
+            let filter = CompileFilter::parse("!interpreted").expect("a name");
+            execution.set(config.memory_mode(memory).fuel(fuel).compile_filter(Some(filter)));
             change(&mut config);
             Way { name, engine: Engine::new(&config).expect("the settings can be met"), fuel }
         };

@@ -227,6 +227,8 @@ const INTEGERS: &[Case] = &[
           (func (export "signed") (param i64 i64 i64 i64) (result i64 i64) (local $l i64)
             (local.set $l (i64.add (local.get 0) (local.get 2))) (local.get $l)
             (i64.add (i64.add (local.get 1) (local.get 3)) (i64.extend_i32_u (i64.lt_s (local.get $l) (local.get 0)))))
+          (func (export "other") (param i64 i64 i64 i64) (result i64 i64)
+            (i64.add (local.get 1) (i64.extend_i32_u (i64.lt_s (local.get 0) (local.get 2)))) (i64.sub (local.get 3) (i64.extend_i32_u (i64.ge_s (local.get 0) (local.get 2)))))
           (func (export "sub") (param i64 i64 i64 i64) (result i64 i64)
             (i64.sub (local.get 0) (local.get 2)) (i64.sub (i64.sub (local.get 1) (local.get 3)) (i64.extend_i32_u (i64.lt_u (local.get 0) (local.get 2)))))
           (func (export "twice") (param i64 i64 i64 i64) (result i64 i64) (local $c i32)
@@ -247,6 +249,8 @@ const INTEGERS: &[Case] = &[
             "signed -1 1 1 2 -> 0 3",
             "signed 0x7fffffffffffffff 1 1 2 -> 0x8000000000000000 4",
             "sub 0 5 1 2 -> -1 2",
+            "other -1 10 1 20 -> 11 20",
+            "other 1 10 -1 20 -> 10 19",
             "twice 2 10 1 20 -> 11 19",
             "twice 1 10 1 20 -> 10 20",
             "neg 1 10 1 20 -> 11 19",
@@ -272,7 +276,7 @@ const FLOATS: &[Case] = &[
           (func (export "third") (param f64) (result f64) (f64.div (local.get 0) (f64.const 3)))
           (func (export "zero") (param f64) (result f64 f64 f64) (f64.add (local.get 0) (f64.const 0)) (f64.sub (local.get 0) (f64.const 0)) (f64.mul (local.get 0) (f64.const 0)))
           (func (export "one") (param f32) (result f32 f32) (f32.mul (local.get 0) (f32.const 1)) (f32.div (local.get 0) (f32.const -1)))
-          (func (export "tiny") (param f32) (result f32 f32) (f32.div (local.get 0) (f32.const 0x1p+127)) (f32.div (local.get 0) (f32.const 0x1p-127)))
+          (func (export "tiny") (param f32) (result f32 f32 f32) (f32.div (local.get 0) (f32.const 0x1p+127)) (f32.div (local.get 0) (f32.const 0x1p-127)) (f32.div (local.get 0) (f32.const 0x1p-149)))
           (func (export "self") (param f64) (result f64 i32 i32) (f64.sub (local.get 0) (local.get 0)) (f64.eq (local.get 0) (local.get 0)) (f64.ge (local.get 0) (local.get 0)))
           (func (export "round") (param f64) (result f64 f64 f64 f64) (f64.ceil (f64.floor (local.get 0))) (f64.nearest (local.get 0)) (f64.floor (f64.neg (local.get 0))) (f64.trunc (local.get 0)))
           (func (export "signs") (param f64) (result f64 f64 f64 f64) (f64.abs (f64.neg (local.get 0))) (f64.neg (f64.abs (local.get 0))) (f64.copysign (local.get 0) (f64.const -0)) (f64.copysign (f64.neg (local.get 0)) (f64.abs (local.get 0))))
@@ -287,8 +291,8 @@ const FLOATS: &[Case] = &[
             "third 0x3ff0000000000000 -> 0x3fd5555555555555",
             "zero 0x8000000000000000 -> 0 0x8000000000000000 0x8000000000000000",
             "one 0x80000000 -> 0x80000000 0",
-            "tiny 0x7f000000 -> 0x3f800000 0x7f800000",
-            "tiny 1 -> 0 0x34800000",
+            "tiny 0x7f000000 -> 0x3f800000 0x7f800000 0x7f800000",
+            "tiny 1 -> 0 0x34800000 0x3f800000",
             "self 0x7ff0000000000000 -> 0xfff8000000000000 1 1",
             "self 0 -> 0 1 1",
             "round 0xbfe0000000000000 -> 0xbff0000000000000 0x8000000000000000 0 0x8000000000000000",

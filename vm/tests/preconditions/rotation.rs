@@ -18,6 +18,20 @@ const CASES: &[Case] = &[
         &["f 0 -> 0", "f 4 -> 10"],
     ),
     case(
+        "the loop has a parameter that the header leaves where it is",
+        r#"(module (func (export "f") (param $n i32) (result i32) (local $s i32)
+          (block $out
+            (i32.const 5)
+            (loop $l (param i32)
+              (br_if $out (i32.eqz (local.get $n)))
+              (local.set $s (i32.add (local.get $s) (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+              (local.set $s (i32.add (local.get $s)))
+              (i32.mul (local.get $n) (i32.const 100))
+              (br $l)))
+          (local.get $s)))"#,
+        &["f 0 -> 0", "f 1 -> 5", "f 3 -> 308"],
+    ),
+    case(
         "an operand lies below the condition",
         r#"(module (func (export "f") (param $n i32) (result i32) (local $s i32)
           (loop $l (result i32)

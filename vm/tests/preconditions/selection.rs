@@ -202,6 +202,53 @@ const FOLDED: &[Case] = &[
         ],
     ),
     case(
+        "memory is operated on, but elsewhere, the other way round, or in another width",
+        r#"(module (memory (export "m") 1) (data (i32.const 8) "\05\86\07\88\09\8a\0b\8c\0d\8e\0f\90")
+          (func (export "read") (param i32) (result i64) (i64.load (local.get 0)))
+          (func (export "same") (param i32 i32) (i32.store (local.get 0) (i32.sub (i32.load (local.get 0)) (local.get 1))))
+          (func (export "offset") (param i32 i32) (i32.store offset=4 (local.get 0) (i32.add (i32.load (local.get 0)) (local.get 1))))
+          (func (export "base") (param i32 i32) (i32.store (local.get 1) (i32.xor (i32.load (local.get 0)) (local.get 1))))
+          (func (export "reversed") (param i32 i32) (i32.store (local.get 0) (i32.sub (local.get 1) (i32.load (local.get 0)))))
+          (func (export "narrow") (param i32 i32) (i32.store8 (local.get 0) (i32.add (i32.load8_u (local.get 0)) (local.get 1))))
+          (func (export "signed") (param i32 i32) (i32.store (local.get 0) (i32.add (i32.load16_s (local.get 0)) (local.get 1))))
+          (func (export "wider") (param i32 i64) (i64.store (local.get 0) (i64.add (i64.load32_s (local.get 0)) (local.get 1))))
+          (func (export "lesser") (param i32 i64) (i32.store (local.get 0) (i32.wrap_i64 (i64.and (i64.load (local.get 0)) (local.get 1)))))
+          (func (export "between") (param i32 i32) (local i32)
+            (local.set 2 (i32.load (local.get 0))) (i32.store (local.get 1) (i32.const 50)) (i32.store (local.get 0) (i32.or (local.get 2) (i32.const 64))))
+          (func (export "extended") (param i32 i64)
+            (i32.store (local.get 0) (i32.extend8_s (i32.wrap_i64 (local.get 1)))) (i64.store offset=8 (local.get 0) (i64.extend_i32_s (i32.wrap_i64 (local.get 1))))
+            (i32.store16 offset=16 (local.get 0) (i32.and (i32.wrap_i64 (local.get 1)) (i32.const 0xff))) (i64.store offset=24 (local.get 0) (i64.and (local.get 1) (i64.const 0xffff)))
+            (i32.store8 offset=32 (local.get 0) (i32.and (i32.wrap_i64 (local.get 1)) (i32.const 0x7f))) (i32.store16 offset=40 (local.get 0) (i32.extend8_s (i32.wrap_i64 (local.get 1))))))"#,
+        &[
+            "same 8 5 ->",
+            "read 8 -> 0x8c0b8a0988078600",
+            "offset 8 1 ->",
+            "read 8 -> 0x8807860188078600",
+            "base 8 12 ->",
+            "read 8 -> 0x8807860c88078600",
+            "reversed 8 0 ->",
+            "read 8 -> 0x8807860c77f87a00",
+            "narrow 9 200 ->",
+            "read 8 -> 0x8807860c77f84200",
+            "signed 10 1 ->",
+            "read 8 -> 0x8807000077f94200",
+            "wider 8 1 ->",
+            "read 8 -> 0x77f94201",
+            "lesser 8 0xffff00000000 ->",
+            "read 8 -> 0",
+            "base 12 8 ->",
+            "between 8 8 ->",
+            "read 8 -> 0x48",
+            "extended 64 0x123456789abcdef0 ->",
+            "read 64 -> 0xfffffff0",
+            "read 72 -> 0xffffffff9abcdef0",
+            "read 80 -> 0xf0",
+            "read 88 -> 0xdef0",
+            "read 96 -> 0x70",
+            "read 104 -> 0xfff0",
+        ],
+    ),
+    case(
         "a comparison is used twice, or its operand changes before the branch",
         r#"(module (memory (export "m") 1)
           (func (export "twice") (param i32 i32) (result i32 i32) (local i32)
@@ -266,7 +313,7 @@ const VECTORS: &[Case] = &[case(
           (func (export "order") (param v128 v128) (result v128 v128 v128) (i64x2.gt_s (local.get 0) (local.get 1)) (i32x4.lt_u (local.get 0) (local.get 1)) (i8x16.ge_u (local.get 0) (local.get 1)))
           (func (export "q15") (param v128 v128) (result v128 v128) (i16x8.q15mulr_sat_s (local.get 0) (local.get 1)) (i16x8.extadd_pairwise_i8x16_u (local.get 0))))"#,
     &[
-        "swizzle 0x0f0e0d0c0b0a09080706050403020100 0x8010000102030405060708090a0b0c0f -> 0x102030405060708090a0b0c0f",
+        "swizzle 0x1f1e1d1c1b1a19181716151413121110 0x8010000102030405060708090a0b7f0f -> 0x101112131415161718191a1b001f",
         "known 0x1f1e1d1c1b1a19181716151413121110 -> 0x101112131415161718191a1b1c1d1e1f 0x1f1e1d1c1b1a19001700151400121110",
         "one 0x1f1e1d1c1b1a19181716151413121110 -> 0x11101110111011101110111011101110 0x101f1e1d1c1b1a191817161514131211 0x101f1e1d1c1b1a191817161514131211",
         "two 0x0f0e0d0c0b0a09080706050403020100 0x1f1e1d1c1b1a19181716151413121110 -> 0x17071606150514041303120211011000 0x1211100f0e0d0c0b0a09080706050403 0x1f0e1d0c1b0a19081706150413021100 0x1f1e1d1c131211100302010007060504",
