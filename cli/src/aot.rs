@@ -4,6 +4,7 @@
 
 use crate::args::AotArgs;
 use crate::exit::Exit;
+use crate::watchdog::Watchdog;
 use crate::{fill, module, output, settings};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
@@ -32,8 +33,9 @@ pub(crate) fn run(args: &AotArgs) -> Result<(), Exit> {
     if let Some(n) = args.threads {
         config.compile_threads(usize::try_from(n).unwrap_or(usize::MAX));
     }
+    let _watchdog = Watchdog::start(args.timeout, &args.file.to_string_lossy());
     if args.noted {
-        fill::step_back();
+        fill::step_back(args.max_memory);
         // The next program to run may want all processors but one.
         config.compile_threads(1);
     }

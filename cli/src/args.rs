@@ -109,7 +109,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) argv0: Option<String>,
 
-    /// Stop the guest after this time, such as 500ms or 2s
+    /// Stop after this time, such as 500ms or 2s, counted from the start and whatever is going on then
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     pub(crate) timeout: Option<Duration>,
 
@@ -117,7 +117,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) fuel: Option<u64>,
 
-    /// Bytes that each linear memory, and the heap of structs and arrays, may grow to, such as 64M
+    /// Bytes that memories, tables and the heap of structs and arrays may grow to, each and all together, such as 64M; a module's compiled
+    /// code may take as much again
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(crate) max_memory: Option<u64>,
 
@@ -228,6 +229,14 @@ pub(crate) struct AotArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) threads: Option<u64>,
 
+    /// Stop after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Bytes of memory for it, as far as the system limits that
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, hide = true, requires = "noted")]
+    pub(crate) max_memory: Option<u64>,
+
     /// Compile what runs have noted, and give way to everybody else
     #[arg(long, hide = true, conflicts_with = "output")]
     pub(crate) noted: bool,
@@ -327,6 +336,10 @@ pub(crate) struct Compiler {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  vm validate app.wasm lib.wat")]
 pub(crate) struct ValidateArgs {
+    /// Stop after this time, such as 500ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
+    pub(crate) timeout: Option<Duration>,
+
     /// The modules (.wasm or .wat)
     #[arg(value_name = "FILES", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,

@@ -4,6 +4,7 @@
 
 use crate::args::{Memory, RunArgs};
 use crate::module::is_standard;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -28,6 +29,9 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
     if args.timeout.is_some() {
         line.push("--interruptible".into());
     }
+    if let Some(bytes) = args.max_memory {
+        line.extend(["--max-memory".into(), bytes.to_string().into()]);
+    }
     let memory = match args.execution.memory {
         Memory::Auto => None,
         Memory::Checked => Some("checked"),
@@ -51,8 +55,26 @@ pub(crate) fn start(module: &Module, file: &Path, args: &RunArgs) {
     let _ = command.spawn();
 }
 
-/// Gives way to everybody else.
-pub(crate) fn step_back() {
+/// Seconds of processor time that the process may take.
+const MOST_TIME: u64 = 60;
+/// Bytes of memory that it may take, and how many it needs when the guest may have next to none: for the module, and stacks.
+const MOST_MEMORY: u64 = 1 << 30;
+const LEAST_MEMORY: u64 = 256 << 20;
+
+/// Gives way to everybody else, and sees to it that the system ends this process when it takes too much.
+pub(crate) fn step_back(guest_memory: Option<u64>) {
     // Where that is not allowed, it compiles as fast as others.
     let _ = rustix::process::nice(19);
+    let memory = guest_memory.map_or(MOST_MEMORY, |m| m.saturating_add(LEAST_MEMORY).min(MOST_MEMORY));
+    lower(Resource::Cpu, MOST_TIME);
+    lower(Resource::Data, memory);
+    // Its end is nobody's concern.
+    lower(Resource::Core, 0);
+}
+
+fn lower(resource: Resource, to: u64) {
+    let now = getrlimit(resource);
+    let least = |limit: Option<u64>| Some(limit.map_or(to, |l| l.min(to)));
+    // A limit that cannot be set was lower before, or the system has none.
+    let _ = setrlimit(resource, Rlimit { current: least(now.current), maximum: least(now.maximum) });
 }

@@ -35,9 +35,10 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     if rustix::process::getpid().is_init() {
         end_on_signals()?;
     }
-    let engine = engine(&args)?;
     let (file, guest_args) = args.file_and_args.split_first().ok_or_else(|| Exit::usage("no FILE given"))?;
     let path = Path::new(file);
+    let watchdog = Watchdog::start(args.timeout, &file.to_string_lossy());
+    let engine = engine(&args)?;
     let module =
         if args.allow_precompiled { module::load_trusted(&engine, path) } else { module::load(&engine, path) }?;
     if let Some(why) = module.note() {
@@ -47,13 +48,9 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Exit> {
     let mut store = Store::new(&engine, Host { wasi });
     let file = file.to_string_lossy().into_owned();
     limit(&mut store, &args)?;
-    let watchdog = match args.timeout {
-        None => None,
-        Some(timeout) => Some(
-            Watchdog::start(timeout, store.interrupt_handle(), file.clone())
-                .map_err(|e| Exit::failure(format!("cannot start the clock for --timeout: {e}")))?,
-        ),
-    };
+    if let Some(w) = &watchdog {
+        w.guard(store.interrupt_handle());
+    }
     let stats = args.stats;
     let mut run = Run { file, args, store, watchdog, libraries: Vec::new() };
     let outcome = run.guest(&module);
@@ -95,6 +92,9 @@ fn keep(module: &Module, run: &Run) -> vm::Result<bool> {
     saved
 }
 
+/// A module of so many bytes is read however little memory its guest may have.
+const ANY_MODULE: u64 = 64 << 20;
+
 fn engine(args: &RunArgs) -> Result<Engine, Exit> {
     let mut config = Config::new();
     config
@@ -123,6 +123,9 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
     if let Some(n) = args.execution.compile_threads {
         config.compile_threads(n);
     }
+    if let Some(bytes) = args.max_memory {
+        config.max_code(Some(bytes)).max_module(bytes.max(ANY_MODULE));
+    }
     if let Some(bytes) = args.max_stack {
         config.max_stack(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
@@ -130,9 +133,13 @@ fn engine(args: &RunArgs) -> Result<Engine, Exit> {
 }
 
 fn limit(store: &mut Store<Host>, args: &RunArgs) -> Result<(), Exit> {
-    if args.max_memory.is_some() {
-        let (memory_bytes, gc_heap_bytes) = (args.max_memory, args.max_memory);
-        store.limits(StoreLimits { memory_bytes, gc_heap_bytes, ..StoreLimits::default() });
+    if let Some(most) = args.max_memory {
+        store.limits(StoreLimits {
+            memory_bytes: Some(most),
+            gc_heap_bytes: Some(most),
+            total_bytes: Some(most),
+            ..StoreLimits::default()
+        });
     }
     if let Some(fuel) = args.fuel {
         store.set_fuel(fuel).map_err(|e| Exit::failure(e.to_string()))?;

@@ -2,6 +2,7 @@
 
 use crate::args::ValidateArgs;
 use crate::exit::{self, Exit};
+use crate::watchdog::Watchdog;
 use crate::{module, output};
 use vm::{Config, Engine, Validation};
 
@@ -11,6 +12,7 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<(), Exit> {
     config.validation(Validation::Eager);
     let engine = Engine::new(&config).map_err(|e| Exit::failure(e.to_string()))?;
     let mut all_valid = true;
+    let _watchdog = Watchdog::start(args.timeout, "vm validate");
     for file in &args.files {
         match module::load(&engine, file) {
             Ok(_) => output::print(&format!("{}: valid\n", file.display()))?,

@@ -215,6 +215,100 @@ fn a_blocked_host_call_is_stopped_at_the_timeout() {
 }
 
 #[test]
+fn reading_counts_towards_the_timeout() {
+    let dir = Dir::new();
+    let pipe = dir.0.join("pipe.wasm");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    // Nobody ever writes.
+    vm(&["run", "--timeout", "100ms", pipe]).code(124).err_has("stopped after 100ms");
+    vm(&["validate", "--timeout", "100ms", pipe]).code(124).err_has("stopped after 100ms");
+    vm(&["aot", "--timeout", "100ms", pipe]).code(124).err_has("stopped after 100ms");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let dir = Dir::new();
+    let file = dir.file("large.wasm", "");
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
+    for command in ["run", "validate", "aot", "inspect"] {
+        vm(&[command, &file]).code(1).err_has("large.wasm").err_has("larger than");
+    }
+}
+
+/// A command that can have no thread but its first, if it can be run that way here.
+fn without_threads(args: &[&str]) -> Option<End> {
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_vm")]).args(args).stdin(Stdio::null());
+        // The limit does not hold for root.
+        command.uid(NOBODY).env("VM_CACHE_DIR", "");
+        command.output().ok()
+    };
+    let possible = shell("ulimit -u 1 && test -x \"$0\" && ! (true) 2>/dev/null")?;
+    if !possible.status.success() {
+        return None;
+    }
+    shell("ulimit -u 1; exec \"$0\" \"$@\"").map(end)
+}
+
+#[test]
+fn one_thread_is_enough() {
+    let dir = Dir::new();
+    let functions: String =
+        (0..200).map(|n| format!("(func (export \"f{n}\") (result i32) (i32.const {n}))")).collect();
+    let file = dir.file(
+        "many.wat",
+        format!("(module {functions} (func (export \"_start\")) (func (export \"spin\") (loop (br 0))))"),
+    );
+    for tier in ["interp", "jit", "auto"] {
+        let Some(end) = without_threads(&["run", "--tier", tier, "--invoke", "f17", &file]) else { return };
+        end.code(0).out("17\n");
+    }
+    let jit = without_threads(&["run", "--tier", "jit", "--stats", "--invoke", "f17", &file]).unwrap();
+    jit.code(0).err_has("202");
+    without_threads(&["run", "--timeout", "100ms", "--invoke", "spin", &file])
+        .unwrap()
+        .code(124)
+        .err_has("stopped after 100ms");
+    without_threads(&["validate", &file]).unwrap().code(0);
+}
+
+#[test]
+fn deeply_nested_text_needs_no_deep_stack() {
+    let dir = Dir::new();
+    let nested = |depth: usize| {
+        let (open, close) = ("(i32.eqz ".repeat(depth), ")".repeat(depth));
+        format!("(module (func (export \"f\") (result i32) {open}(i32.const 0){close}))")
+    };
+    let run = |file: &str| {
+        let limited = "ulimit -s 256; exec \"$0\" run --no-cache --invoke f \"$1\"";
+        end(Command::new("sh").args(["-c", limited, env!("CARGO_BIN_EXE_vm"), file]).output().unwrap())
+    };
+    run(&dir.file("some.wat", nested(40))).code(0).out("0\n");
+    let deep = run(&dir.file("deep.wat", nested(100_000)));
+    assert!(matches!(deep.code, Some(0 | 1)), "{deep:?}");
+}
+
+#[test]
+fn a_signal_that_is_sent_ends_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    let dir = Dir::new();
+    let file = dir.file("a.wat", ARITHMETIC);
+    for tier in ["interp", "jit"] {
+        for (name, number) in [("SEGV", 11), ("BUS", 7), ("FPE", 8), ("ILL", 4)] {
+            let mut child = command(&["run", "--tier", tier, "--invoke", "spin", &file]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            let kill = format!("kill -{name} {}", child.id());
+            assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            assert_eq!(child.wait().unwrap().signal(), Some(number), "{name} with {tier}");
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_from_the_terminal_ends_the_guest() {
     use std::os::unix::process::ExitStatusExt;
     let dir = Dir::new();
@@ -231,8 +325,10 @@ fn limits_on_memory_hold() {
     let file = dir.file("a.wat", ARITHMETIC);
     vm(&["run", "--max-memory", "128k", "--invoke", "grow", &file, "1"]).code(0).out("1\n");
     vm(&["run", "--max-memory", "128k", "--invoke", "grow", &file, "2"]).code(0).out("-1\n");
-    let big = dir.file("big.wat", "(module (memory 100) (func (export \"_start\")))");
-    vm(&["run", "--max-memory", "1M", &big]).code(1).err_has("big.wat").err_has("--max-memory");
+    for (i, much) in ["(memory 100)", "(table 1000000 externref)", "(memory 9) (memory 9)"].iter().enumerate() {
+        let big = dir.file(&format!("big{i}.wat"), format!("(module {much} (func (export \"_start\")))"));
+        vm(&["run", "--max-memory", "1M", &big]).code(1).err_has("big").err_has("--max-memory");
+    }
 }
 
 // Invoking functions

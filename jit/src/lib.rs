@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod budget;
 pub mod frontend;
 pub mod ir;
 pub mod passes;
@@ -89,7 +90,8 @@ pub enum Entry {
     Loop(u32),
 }
 
-/// A place in code that the runtime fills in with the distance from its end: the 32 bits at `at`.
+/// A place in code that depends on the process: the 32 bits at `at`. The runtime fills in the distance from their end to what they lead to;
+/// the ids of types are in place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
     /// Offset of the 32 bits in the code.
@@ -105,6 +107,8 @@ pub enum RelocTarget {
     Func(u32),
     /// The adapter [`exit_adapter`] with [`Exit::Reference`] of that function type.
     ReferenceAdapter(TypeId),
+    /// Nothing: the place has the id of that type, not negative.
+    TypeId(TypeId),
 }
 
 /// A place that may trap.
@@ -199,6 +203,10 @@ pub struct Code {
 pub struct CodeStats {
     /// Bytes of the WebAssembly body.
     pub wasm_bytes: u32,
+    /// Values of the intermediate representation, arguments of calls and branches among them.
+    pub values: u32,
+    /// Steps of what is not in proportion to the values: of the front end, and of walks of the register allocator.
+    pub steps: u64,
     /// Time per phase, in order.
     pub phases: Vec<(&'static str, Duration)>,
     /// What register allocation did.
@@ -216,6 +224,14 @@ pub enum CompileError {
         /// Where, in the module's bytes.
         offset: u64,
     },
+    /// More would be made of it than is worth while; the function stays in the interpreter.
+    #[error("not compiled: {what}")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
+        /// Where that was seen, in the module's bytes, if in the body.
+        offset: Option<u64>,
+    },
     /// The compiler cannot do it; the function stays in the interpreter.
     #[error("not compiled: {what} (at offset {offset:#x})")]
     Unsupported {
@@ -224,6 +240,12 @@ pub enum CompileError {
         /// Where, in the module's bytes.
         offset: u64,
     },
+}
+
+impl From<budget::TooMuch> for CompileError {
+    fn from(budget::TooMuch(what): budget::TooMuch) -> CompileError {
+        CompileError::TooMuch { what, offset: None }
+    }
 }
 
 /// A stage of the pipeline to be shown.
@@ -289,7 +311,7 @@ fn observed(
     observe: &mut dyn FnMut(Stage, Text<'_>),
 ) -> Result<Code, CompileError> {
     let mut clock = Clock::start();
-    let mut f = frontend::build(env, own_func, entry, settings)?;
+    let (mut f, steps) = frontend::build_counting(env, own_func, entry, settings)?;
     clock.phase("frontend");
     observe(Stage::Ir, &|| f.to_string());
     passes::run(&mut f, settings, &mut |row, f, time| {
@@ -303,7 +325,8 @@ fn observed(
     let lowered = x64::lower(&f, &schedule, env, settings);
     clock.phase("lower");
     observe(Stage::Lowered, &|| x64::list(&lowered, None));
-    let places = regalloc::allocate(&lowered.input, &x64::regs(settings));
+    let limits = budget::Limits::new(env, own_func);
+    let places = regalloc::allocate_within(&lowered.input, &x64::regs(settings), limits.walks)?;
     clock.phase("regalloc");
     observe(Stage::Allocated, &|| x64::list(&lowered, Some(&places)));
     if cfg!(debug_assertions)
@@ -314,9 +337,14 @@ fn observed(
     let mut code = x64::emit(&lowered, &places);
     clock.phase("emit");
     observe(Stage::Asm, &|| x64::list(&lowered, Some(&places)) + &hexadecimal(&code));
+    if code.bytes.len() > limits.code {
+        return Err(budget::TooMuch("too much machine code").into());
+    }
     code.stats = CodeStats {
         wasm_bytes: env.module.bodies[own_func as usize].range().len() as u32,
+        values: (f.insts.len() + f.pool.len()) as u32,
         phases: clock.phases,
+        steps: steps + places.stats.steps,
         regalloc: places.stats,
     };
     Ok(code)

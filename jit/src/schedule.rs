@@ -14,6 +14,7 @@
 
 use crate::Settings;
 use crate::ir::cfg::Cfg;
+use crate::ir::tree::Tree;
 use crate::ir::{Block, Func, Op, Type, Value};
 use crate::passes::{Pass, Switches};
 
@@ -36,7 +37,7 @@ const NONE: u32 = u32::MAX;
 
 /// Whether an instruction costs nothing wherever it is used, so that it has no place.
 pub fn is_free(op: Op) -> bool {
-    matches!(op, Op::Iconst | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
+    matches!(op, Op::Iconst | Op::TypeId | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase)
 }
 
 /// Whether it is better made where it is used than kept in a register across a loop.
@@ -71,8 +72,25 @@ pub fn run(f: &mut Func, settings: &Settings) -> Schedule {
     Schedule { cfg: s.cfg, layout, cold, uses: s.uses, block_of: s.block_of }
 }
 
+/// Above each block in a loop the nearest dominator that is in fewer loops.
+fn shallower(cfg: &Cfg, blocks: usize) -> Tree {
+    let mut tree = Tree::new(if cfg.loops.is_empty() { 0 } else { blocks });
+    for &b in cfg.rpo.iter().filter(|b| cfg.loop_of[b.index()] != NONE && **b != Func::ENTRY) {
+        let depth = cfg.loop_depth(b);
+        let deep = |b: u32| cfg.loop_depth(Block(b)) >= depth;
+        let above = cfg.idom[b.index()];
+        let above = if deep(above) { tree.parent(tree.farthest(above, deep)) } else { above };
+        // The entry may be in loops itself.
+        if !deep(above) {
+            tree.add(b.0, above);
+        }
+    }
+    tree
+}
+
 struct Scheduler {
     cfg: Cfg,
+    shallower: Tree,
     uses: Vec<u32>,
     /// Earliest block of pure values, block of pinned ones, final block after `place`.
     block_of: Vec<u32>,
@@ -86,12 +104,19 @@ struct Scheduler {
     on: Switches,
     /// In how many arms of a `br_table` a value may be computed apart.
     most_arms: usize,
+    /// Copies that may still be made for arms of `br_table`s.
+    copies: usize,
 }
+
+/// One copy for an arm of a `br_table` for so many values of the function, beside a few.
+const VALUES_PER_COPY: usize = 4;
+const FEW_COPIES: usize = 256;
 
 impl Scheduler {
     fn new(f: &Func, cfg: Cfg, settings: &Settings) -> Scheduler {
         let n = f.insts.len();
         Scheduler {
+            shallower: shallower(&cfg, f.blocks.len()),
             cfg,
             uses: vec![0; n],
             block_of: vec![NONE; n],
@@ -101,6 +126,7 @@ impl Scheduler {
             links: Vec::new(),
             on: settings.passes,
             most_arms: settings.tunables.schedule_arms as usize,
+            copies: n / VALUES_PER_COPY + FEW_COPIES,
         }
     }
 
@@ -151,7 +177,7 @@ impl Scheduler {
             for &a in f.args(v) {
                 let b = Block(self.block_of[a.index()]);
                 debug_assert!(b.0 != NONE, "argument {a:?} of {v:?} is nowhere");
-                if self.cfg.depth[b.index()] > self.cfg.depth[early.index()] {
+                if self.cfg.depth(b) > self.cfg.depth(early) {
                     early = b;
                 }
             }
@@ -223,10 +249,7 @@ impl Scheduler {
             if block == switch || !self.cfg.dominates(switch, block) {
                 return false;
             }
-            let mut arm = block;
-            while self.cfg.depth[arm.index()] > self.cfg.depth[switch.index()] + 1 {
-                arm = Block(self.cfg.idom[arm.index()]);
-            }
+            let arm = self.cfg.dominator_at(block, self.cfg.depth(switch) + 1);
             match arms.iter().position(|a| a.0 == arm) {
                 Some(i) => {
                     arms[i].1 = self.cfg.common(arms[i].1, block);
@@ -239,9 +262,10 @@ impl Scheduler {
         let deeper = arms.iter().any(|a| self.cfg.loop_depth(a.1) > self.cfg.loop_depth(switch));
         let targets = f.terminator(switch).map_or(0, |t| f.tables[f.inst(t).idx as usize].len());
         // What nearly all arms need is better made once.
-        if deeper || arms.len() < 2 || arms.len() * 4 > targets * 3 {
+        if deeper || arms.len() < 2 || arms.len() * 4 > targets * 3 || self.copies < arms.len() {
             return false;
         }
+        self.copies -= arms.len();
         for (_, block, users) in arms {
             self.clone_into(f, v, block, &users);
         }
@@ -299,17 +323,13 @@ impl Scheduler {
         if back && branch && self.cfg.loop_of[pred.index()] == self.cfg.loop_of[b.index()] { pred } else { b }
     }
 
+    /// The block of least loop depth between two, of several the last one.
     fn best(&self, early: Block, late: Block) -> Block {
-        let (mut best, mut at) = (late, late);
-        let mut depth = self.cfg.loop_depth(late);
-        while at != early && depth > 0 {
-            at = Block(self.cfg.idom[at.index()]);
-            let d = self.cfg.loop_depth(at);
-            if d < depth {
-                (best, depth) = (at, d);
-            }
+        if early == late || self.cfg.loop_depth(late) == 0 {
+            return late;
         }
-        best
+        let depth = self.cfg.depth(early);
+        Block(self.shallower.farthest(late.0, |b| self.cfg.depth(Block(b)) >= depth))
     }
 
     /// Puts the pure values into the blocks' lists.

@@ -57,6 +57,9 @@ const SAMPLES: u32 = 16;
 /// Loop iterations and calls between two samples at most. A prime, so that no loop nest is always seen at the same place.
 const SAMPLE_INTERVAL: u32 = 1_009;
 
+/// Bytes of a body for which a function must run as much longer before it is compiled as one without any.
+const WORTH: u64 = 100;
+
 /// Settings from which an [`Engine`](crate::Engine) is made.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -79,6 +82,8 @@ pub struct Config {
     pub(crate) filter: Option<CompileFilter>,
     pub(crate) cache: Option<Cache>,
     pub(crate) gc_stress: u32,
+    pub(crate) max_code: Option<u64>,
+    pub(crate) max_module: u64,
     cpu: Option<Processor>,
 }
 
@@ -125,6 +130,9 @@ impl Processor {
     }
 }
 
+/// Offsets in a module have 32 bits.
+const MAX_MODULE: u64 = u32::MAX as u64;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -147,6 +155,8 @@ impl Default for Config {
             filter: None,
             cache: None,
             gc_stress: 0,
+            max_code: None,
+            max_module: MAX_MODULE,
             cpu: None,
         }
     }
@@ -274,6 +284,16 @@ impl Config {
         self.gc_stress = n;
         self
     }
+    /// Bytes of compiled code of each module. Functions whose compilation may take more memory than that are left to the interpreter too.
+    pub fn max_code(&mut self, bytes: Option<u64>) -> &mut Self {
+        self.max_code = bytes;
+        self
+    }
+    /// Bytes of a module's file. It is not read if it has more; 4 GiB is the most in any case.
+    pub fn max_module(&mut self, bytes: u64) -> &mut Self {
+        self.max_module = bytes.min(MAX_MODULE);
+        self
+    }
     /// How many loop iterations and calls a guest runs between two looks at interruption and deadline.
     pub fn interrupt_interval(&mut self, n: u32) -> &mut Self {
         self.budget = n.max(1);
@@ -303,8 +323,10 @@ impl Config {
             Tier::Interp | Tier::Jit => self.budget,
         }
     }
-    /// Samples after which something is compiled.
-    pub(crate) fn samples(&self) -> u32 {
-        (self.threshold / self.interval()).max(1)
+    /// Samples after which something is compiled whose body is so long: what takes longer to compile must have taken longer to run,
+    /// since how long it will still run is best guessed from how long it has.
+    pub(crate) fn samples(&self, len: usize) -> u32 {
+        let threshold = u64::from(self.threshold) * (WORTH + len as u64) / WORTH;
+        (threshold / u64::from(self.interval())).clamp(1, u32::MAX.into()) as u32
     }
 }

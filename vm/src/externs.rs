@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::func::Func;
+use crate::runtime::limits;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
 use crate::store::{AsContext, AsContextMut, GlobalData, StoreId, StoreOpaque, TagData};
@@ -62,8 +63,7 @@ impl Memory {
             return Err(Error::api("a shared memory is made with SharedMemory::new"));
         }
         check_memory_type(&ty)?;
-        let memory = LinearMemory::new(ty, &store.engine, None)?;
-        Ok(Memory { store: store.id, ptr: store.add_memory(memory)? })
+        Ok(Memory { store: store.id, ptr: store.add_memory(ty, None)? })
     }
 
     /// Its type, with the present size as minimum.
@@ -140,7 +140,7 @@ impl Memory {
         let store = ctx.as_context_mut().0.opaque_mut();
         store.check(self.store)?;
         // SAFETY: the exclusive borrow of the store rules out references into the memory.
-        unsafe { LinearMemory::grow(self.ptr.as_ptr(), delta, store.vm.limits.memory_bytes) }
+        unsafe { limits::grow_memory(&raw mut store.vm, self.ptr.as_ptr(), delta) }
             .ok_or_else(|| Error::limit(format!("cannot grow the memory by {delta} pages")))
     }
 }
@@ -192,8 +192,9 @@ impl Table {
     /// When `init` does not suit the type or the size cannot be had.
     pub fn new(mut ctx: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
         let store = ctx.as_context_mut().0.opaque_mut();
-        let table = TableData::new(ty, slot_of(store, init, ValType::Ref(ty.element))?)?;
-        Ok(Table { store: store.id, ptr: store.add_table(table)? })
+        let ty = TableType { element: store.hold(ty.element), ..ty };
+        let init = slot_of(store, init, ValType::Ref(ty.element))?;
+        Ok(Table { store: store.id, ptr: store.add_table(ty, init)? })
     }
     /// Its type, with the present size as minimum.
     pub fn ty(&self, ctx: impl AsContext) -> TableType {
@@ -239,11 +240,10 @@ impl Table {
     /// When type, limits or the host do not allow it.
     pub fn grow(&self, mut ctx: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let store = ctx.as_context_mut().0.opaque_mut();
-        let limit = store.vm.limits.table_elements;
         store.check(self.store)?;
         let slot = slot_of(store, init, ValType::Ref(self.inner(store).ty.element))?;
-        self.get_mut(store)?
-            .grow(delta, slot, limit)
+        // SAFETY: the store owns the table, and is borrowed exclusively.
+        unsafe { limits::grow_table(&raw mut store.vm, self.ptr.as_ptr(), delta, slot) }
             .ok_or_else(|| Error::limit(format!("cannot grow the table by {delta} elements")))
     }
 
@@ -271,6 +271,8 @@ impl Global {
     /// When the value does not suit the type.
     pub fn new(mut ctx: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let store = ctx.as_context_mut().0.opaque_mut();
+        let content = if let ValType::Ref(r) = ty.content { ValType::Ref(store.hold(r)) } else { ty.content };
+        let ty = GlobalType { content, ..ty };
         value.check(store, ty.content)?;
         let ptr = store.add_global(ty);
         // SAFETY: the global was just made and has two slots.
@@ -311,7 +313,7 @@ impl Tag {
     /// Makes a tag whose exceptions carry the parameters of `ty`.
     pub fn new(mut ctx: impl AsContextMut, ty: FuncType) -> Tag {
         let store = ctx.as_context_mut().0.opaque_mut();
-        let ty = store.engine.types().intern_func(ty);
+        let ty = store.engine.types().intern_func(&mut store.types, ty);
         Tag { store: store.id, ptr: store.tags.push(TagData { ty }) }
     }
     /// Its type.

@@ -11,7 +11,7 @@ use crate::value::Val;
 use smallvec::SmallVec;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use wasm::{CompositeType, FuncType, TypeId};
+use wasm::{CompositeType, FuncType, HeldTypes, TypeId};
 
 /// A function of a store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,17 @@ pub(crate) struct HostFuncDef {
 
 impl HostFuncDef {
     pub(crate) fn new(engine: &Engine, ty: FuncType, call: Box<HostCall>) -> HostFuncDef {
+        let mut types = HeldTypes::default();
+        let type_id = engine.types().intern_func(&mut types, ty);
+        Self::with_type(engine, type_id, types, call)
+    }
+
+    /// A function of a type that is held.
+    pub(crate) fn with_type(engine: &Engine, type_id: TypeId, types: HeldTypes, call: Box<HostCall>) -> HostFuncDef {
+        let none = || FuncType { params: Box::new([]), results: Box::new([]) };
+        let ty = engine.types().func(type_id).unwrap_or_else(none);
         let slots = ty.param_slots().max(ty.result_slots());
-        let type_id = engine.types().intern_func(ty.clone());
-        HostFuncDef { host: Arc::new(HostFunc { call, slots }), ty, type_id }
+        HostFuncDef { host: Arc::new(HostFunc { call, slots, _types: types }), ty, type_id }
     }
 
     /// The same function with its values as [`Val`]s.

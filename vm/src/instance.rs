@@ -337,16 +337,11 @@ fn create(store: &mut StoreOpaque, module: &Module, mut spaces: Spaces) -> Resul
     let raw = &module.inner.raw;
     let mut image = if spaces.memories.is_empty() { module.inner.image_for_instance() } else { None };
     for ty in &raw.memories[spaces.memories.len()..] {
-        let ptr = if ty.shared {
-            let shared = std::sync::Arc::new(LinearMemory::new(*ty, &store.engine, None)?);
-            store.adopt_shared(&shared)
-        } else {
-            store.add_memory(LinearMemory::new(*ty, &store.engine, image.take())?)?
-        };
+        let ptr = if ty.shared { store.add_shared(*ty)? } else { store.add_memory(*ty, image.take())? };
         spaces.memories.push(ptr.as_ptr());
     }
     for table in &raw.tables[spaces.tables.len()..] {
-        spaces.tables.push(store.add_table(TableData::new(table.ty, 0)?)?.as_ptr());
+        spaces.tables.push(store.add_table(table.ty, 0)?.as_ptr());
     }
     let imported_globals = spaces.globals.len();
     let mut own_globals: Box<[GlobalData]> =
@@ -478,7 +473,7 @@ pub(crate) fn link_item(
             if !memory_fits(&m.memory, &want) {
                 return wrong(crate::ExternType::Memory(m.ty()));
             }
-            spaces.memories.push(store.adopt_shared(&m.memory).as_ptr());
+            spaces.memories.push(store.adopt_shared(&m.memory)?.as_ptr());
         }
         (ImportType::Global(want), Extern::Global(g)) => {
             store.check(g.store)?;

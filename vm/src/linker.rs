@@ -14,7 +14,7 @@ use crate::value::Val;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use wasm::{FuncType, ImportType as RawImport};
+use wasm::{FuncType, HeapType, HeldTypes, ImportType as RawImport};
 
 /// Host functions, and items of stores, by module and name.
 pub struct Linker<T: 'static> {
@@ -292,9 +292,10 @@ impl<T: 'static> Linker<T> {
             };
             let ty = module.func_type(type_id);
             let call = make(&import.module, &import.name, &ty);
-            let mut def = HostFuncDef::new(&self.engine, ty, call);
             // The import's own type, which need not be the plain function type of the same signature.
-            def.type_id = type_id;
+            let mut types = HeldTypes::default();
+            self.engine.types().hold(&mut types, HeapType::Concrete(type_id));
+            let def = HostFuncDef::with_type(&self.engine, type_id, types, call);
             self.insert(&import.module, &import.name, Definition::Host(def))?;
         }
         Ok(())

@@ -7,13 +7,17 @@ use crate::error::{Error, ModuleError, Result};
 use crate::externs::ExternType;
 use crate::interp::code::ModuleCode;
 use crate::interp::translate;
+use crate::parallel;
 use crate::sys::MappedFile;
+#[cfg(feature = "wat")]
+use crate::sys::on_stack;
 use crate::tier::compile;
 use rayon::prelude::*;
+#[cfg(feature = "wat")]
 use std::borrow::Cow;
 use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use wasm::{ExternKind, FuncType, ImportType as RawImport, Names, TypeId};
 use wasmparser::FuncValidatorAllocations;
@@ -42,6 +46,8 @@ pub(crate) struct ModuleInner {
     codes: [OnceLock<ModuleCode>; 2],
     /// Whether all of it has been compiled.
     compiled: [Once; 2],
+    /// Bytes of code that have been made of it, if they are limited.
+    pub(crate) code_bytes: AtomicU64,
 }
 
 /// The bytes of a module.
@@ -177,6 +183,7 @@ impl Module {
             image: OnceLock::new(),
             codes: [OnceLock::new(), OnceLock::new()],
             compiled: [Once::new(), Once::new()],
+            code_bytes: AtomicU64::new(0),
         };
         let module = Module { inner: Arc::new(inner) };
         if engine.config().validation == Validation::Eager && !validated {
@@ -219,16 +226,19 @@ impl Module {
             *allocs = validator.into_allocations();
             outcome
         };
-        let outcome = if count < 64 {
-            let mut allocs = FuncValidatorAllocations::default();
-            (0..count).try_for_each(|f| check(&mut allocs, f))
-        } else {
-            let errors = (0..count).into_par_iter().with_min_len(32);
-            errors
-                .map_init(FuncValidatorAllocations::default, check)
-                .filter_map(Result::err)
-                .min_by_key(|e| e.0)
-                .map_or(Ok(()), Err)
+        let outcome = match parallel::pool().filter(|_| count >= 64) {
+            None => {
+                let mut allocs = FuncValidatorAllocations::default();
+                (0..count).try_for_each(|f| check(&mut allocs, f))
+            }
+            Some(pool) => pool.install(|| {
+                let errors = (0..count).into_par_iter().with_min_len(32);
+                errors
+                    .map_init(FuncValidatorAllocations::default, check)
+                    .filter_map(Result::err)
+                    .min_by_key(|e| e.0)
+                    .map_or(Ok(()), Err)
+            }),
         };
         outcome.map_err(|e| e.1)
     }
@@ -418,6 +428,10 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// Stack for reading the text format.
+#[cfg(feature = "wat")]
+const TEXT_STACK: usize = 16 << 20;
+
 /// The binary format of a module that may be text.
 pub(crate) fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if is_binary(&bytes) {
@@ -430,13 +444,11 @@ pub(crate) fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
             t.starts_with('(') || t.starts_with(";;")
         });
         if looks_textual {
-            return match wat::parse_bytes(&bytes).map_err(|e| Error::text(e.to_string()))? {
-                Cow::Borrowed(b) => Ok(b.to_vec()),
-                Cow::Owned(b) => Ok(b),
-            };
+            // Reading recurses as deeply as the text nests, up to a limit.
+            let parsed = on_stack(TEXT_STACK, || wat::parse_bytes(&bytes).map(Cow::into_owned));
+            let parsed = parsed.map_err(|e| Error::limit(format!("no stack to read the text with: {e}")))?;
+            return parsed.map_err(|e| Error::text(e.to_string()));
         }
     }
-    #[cfg(not(feature = "wat"))]
-    let _: Cow<'_, [u8]> = Cow::Borrowed(&bytes);
     Ok(bytes)
 }

@@ -277,8 +277,8 @@ impl AnyRef {
 }
 
 fn element_type(store: &StoreOpaque, ty: TypeId) -> StorageType {
-    match store.engine.types().get(ty).composite {
-        CompositeType::Array(FieldType { storage, .. }) => storage,
+    match &store.engine.types().get(ty).composite {
+        CompositeType::Array(FieldType { storage, .. }) => *storage,
         _ => StorageType::Val(ValType::I32),
     }
 }

@@ -12,6 +12,8 @@ use crate::native::registry::Lately;
 use crate::pre::Prepared;
 use crate::runtime::context::{HostFunc, Interrupt, Slot, VmContext, VmFuncRef, VmGlobal, VmStore};
 use crate::runtime::gc::roots::Roots;
+use crate::runtime::image::MemoryImage;
+pub use crate::runtime::limits::StoreLimits;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::stacks::{self, Stacks};
 use crate::runtime::table::TableData;
@@ -25,28 +27,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use wasm::{GlobalType, TypeId};
+use wasm::{GlobalType, HeldTypes, MemoryType, RefType, TableType, TypeId};
 
 /// Tells stores apart; never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) struct StoreId(u64);
-
-/// What a store may hold at most.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct StoreLimits {
-    /// Bytes of each linear memory.
-    pub memory_bytes: Option<u64>,
-    /// Elements of each table.
-    pub table_elements: Option<u64>,
-    /// Number of instances.
-    pub instances: Option<usize>,
-    /// Number of memories.
-    pub memories: Option<usize>,
-    /// Number of tables.
-    pub tables: Option<usize>,
-    /// Bytes of the heap of structs and arrays, free room in it included. Without this limit it is 4 GiB.
-    pub gc_heap_bytes: Option<u64>,
-}
 
 /// Values at fixed addresses, freed together.
 pub(crate) struct Arena<T>(SmallVec<[NonNull<T>; 2]>);
@@ -127,6 +112,8 @@ pub(crate) struct StoreOpaque {
     pub(crate) tables: Arena<TableData>,
     pub(crate) globals: Arena<GlobalData>,
     pub(crate) tags: Arena<TagData>,
+    /// Types of what the host has made.
+    pub(crate) types: HeldTypes,
     pub(crate) host_funcs: Arena<HostFuncData>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
     /// References that the host holds.
@@ -186,6 +173,7 @@ impl StoreOpaque {
                 trace: Default::default(),
                 guarded: SmallVec::new(),
                 limits: StoreLimits::default(),
+                bytes: 0,
                 heap: None,
                 bumps: None,
             },
@@ -197,6 +185,7 @@ impl StoreOpaque {
             tables: Arena::new(),
             globals: Arena::new(),
             tags: Arena::new(),
+            types: HeldTypes::default(),
             host_funcs: Arena::new(),
             externs: Vec::new(),
             roots: RefCell::default(),
@@ -215,6 +204,11 @@ impl StoreOpaque {
         if !self.prepared.iter().any(|p| Arc::ptr_eq(p, prepared)) {
             self.prepared.push(prepared.clone());
         }
+    }
+
+    /// Keeps a type that the host names as long as the store.
+    pub(crate) fn hold(&mut self, ty: RefType) -> RefType {
+        RefType { heap: self.engine.types().hold(&mut self.types, ty.heap), ..ty }
     }
 
     /// Refuses handles of other stores.
@@ -238,23 +232,52 @@ impl StoreOpaque {
         g
     }
 
-    pub(crate) fn add_memory(&mut self, memory: LinearMemory) -> Result<NonNull<LinearMemory>> {
-        let count = self.memories.len() + self.shared_memories.len();
-        within(self.vm.limits.memories, count + 1, "memories")?;
-        within_bytes(self.vm.limits.memory_bytes, memory.vm.len() as u64)?;
-        let p = self.memories.push(memory);
+    /// Makes a memory, perhaps with an image.
+    ///
+    /// # Errors
+    /// When there may be no more of them, or its size cannot be had.
+    pub(crate) fn add_memory(
+        &mut self,
+        ty: MemoryType,
+        image: Option<&Arc<MemoryImage>>,
+    ) -> Result<NonNull<LinearMemory>> {
+        self.admit_memory(&ty)?;
+        let p = self.memories.push(LinearMemory::new(ty, &self.engine, image)?);
         self.note_guarded(p);
         Ok(p)
     }
 
+    /// Makes a shared memory that is known nowhere yet.
+    ///
+    /// # Errors
+    /// As for the others.
+    pub(crate) fn add_shared(&mut self, ty: MemoryType) -> Result<NonNull<LinearMemory>> {
+        self.admit_memory(&ty)?;
+        let memory = Arc::new(LinearMemory::new(ty, &self.engine, None)?);
+        self.shared_memories.push(memory.clone());
+        let p = NonNull::from(&*memory);
+        self.note_guarded(p);
+        Ok(p)
+    }
+
+    fn admit_memory(&mut self, ty: &MemoryType) -> Result<()> {
+        let count = self.memories.len() + self.shared_memories.len();
+        within(self.vm.limits.memories, count + 1, "memories")?;
+        self.vm.admit_memory(ty.min.saturating_mul(1 << ty.page_size_log2))
+    }
+
     /// Makes a shared memory usable from this store.
-    pub(crate) fn adopt_shared(&mut self, memory: &Arc<LinearMemory>) -> NonNull<LinearMemory> {
+    ///
+    /// # Errors
+    /// When it is larger than may be.
+    pub(crate) fn adopt_shared(&mut self, memory: &Arc<LinearMemory>) -> Result<NonNull<LinearMemory>> {
         let p = NonNull::from(&**memory);
         if !self.shared_memories.iter().any(|m| Arc::ptr_eq(m, memory)) {
+            self.vm.admit_memory(memory.vm.len() as u64)?;
             self.shared_memories.push(memory.clone());
             self.note_guarded(p);
         }
-        p
+        Ok(p)
     }
 
     fn note_guarded(&mut self, p: NonNull<LinearMemory>) {
@@ -264,27 +287,20 @@ impl StoreOpaque {
         }
     }
 
-    pub(crate) fn add_table(&mut self, table: TableData) -> Result<NonNull<TableData>> {
+    /// Makes a table with every element `init`.
+    ///
+    /// # Errors
+    /// When there may be no more of them, or its size cannot be had.
+    pub(crate) fn add_table(&mut self, ty: TableType, init: Slot) -> Result<NonNull<TableData>> {
         within(self.vm.limits.tables, self.tables.len() + 1, "tables")?;
-        if self.vm.limits.table_elements.is_some_and(|l| table.len() > l) {
-            return Err(Error::limit(format!("a table of {} elements exceeds the store's limit", table.len())));
-        }
-        Ok(self.tables.push(table))
+        self.vm.admit_table(ty.min)?;
+        Ok(self.tables.push(TableData::new(ty, init)?))
     }
 }
 
 pub(crate) fn within(limit: Option<usize>, n: usize, what: &str) -> Result<()> {
     match limit {
         Some(l) if n > l => Err(Error::limit(format!("the store may hold {l} {what} at most"))),
-        _ => Ok(()),
-    }
-}
-
-fn within_bytes(limit: Option<u64>, bytes: u64) -> Result<()> {
-    match limit {
-        Some(l) if bytes > l => {
-            Err(Error::limit(format!("a memory of {bytes} bytes exceeds the store's limit of {l} bytes")))
-        }
         _ => Ok(()),
     }
 }

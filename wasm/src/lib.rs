@@ -29,7 +29,7 @@ pub use module::{
 pub use names::Names;
 pub use object::{EXACT_CLASSES, GRANULE, LARGEST_IN_CLASS, SIZE_CLASSES, StructLayout, class_bytes, size_class};
 pub use parse::{default_features, parse, validate_body};
-pub use registry::TypeRegistry;
+pub use registry::{Attachment, DefinedType, HeldTypes, TypeRegistry};
 pub use types::{
     CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, SubType, TableType,
     TypeId, ValType,

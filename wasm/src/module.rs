@@ -4,6 +4,7 @@
 //! Strings and segments are copied or kept as ranges into the module's bytes, which the owner keeps alive.
 
 use crate::const_expr::ConstExpr;
+use crate::registry::HeldTypes;
 use crate::types::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -52,6 +53,9 @@ pub struct Module {
     /// What validating a body needs.
     #[serde(skip)]
     pub(crate) resources: OnceLock<ValidatorResources>,
+    /// Keeps its types in their registry.
+    #[serde(skip)]
+    pub held: HeldTypes,
     /// Bits of [`Module::features`].
     pub(crate) features: u64,
 }

@@ -6,7 +6,7 @@
 use crate::const_expr::{ConstExpr, ConstOp};
 use crate::error::ParseError;
 use crate::module::*;
-use crate::registry::TypeRegistry;
+use crate::registry::{HeldTypes, TypeRegistry};
 use crate::types::*;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -105,6 +105,7 @@ impl<'a> ModuleParser<'a> {
             name_section: None,
             custom_sections: vec![],
             resources: OnceLock::new(),
+            held: HeldTypes::default(),
             features: features.bits(),
         };
         ModuleParser { registry, bytes, validator: Validator::new_with_features(features), module }
@@ -181,8 +182,8 @@ impl<'a> ModuleParser<'a> {
             let base = self.module.types.len() as u32;
             let count = group.types().len() as u32;
             let members = group.types().map(|t| self.sub_type(t, base, count)).collect::<Result<Vec<_>>>()?;
-            let first = self.registry.intern_group(members);
-            self.module.types.extend((0..count).map(|i| TypeId(first.0 + i)));
+            let ids = self.registry.intern_group(&mut self.module.held, members);
+            self.module.types.extend_from_slice(ids);
         }
         Ok(())
     }

@@ -143,6 +143,59 @@ pub struct SubType {
     pub composite: CompositeType,
 }
 
+impl ValType {
+    fn map_heap(self, to: &impl Fn(HeapType) -> HeapType) -> ValType {
+        match self {
+            ValType::Ref(r) => ValType::Ref(RefType { nullable: r.nullable, heap: to(r.heap) }),
+            other => other,
+        }
+    }
+}
+
+impl FieldType {
+    fn map_heap(self, to: &impl Fn(HeapType) -> HeapType) -> FieldType {
+        match self.storage {
+            StorageType::Val(v) => FieldType { storage: StorageType::Val(v.map_heap(to)), ..self },
+            _ => self,
+        }
+    }
+}
+
+impl SubType {
+    /// The same with other types in the place of those that it refers to.
+    pub(crate) fn map_heaps(&self, to: &impl Fn(HeapType) -> HeapType) -> SubType {
+        let values = |list: &[ValType]| list.iter().map(|v| v.map_heap(to)).collect();
+        let composite = match &self.composite {
+            CompositeType::Func(f) => {
+                CompositeType::Func(FuncType { params: values(&f.params), results: values(&f.results) })
+            }
+            CompositeType::Struct(fs) => CompositeType::Struct(fs.iter().map(|f| f.map_heap(to)).collect()),
+            CompositeType::Array(f) => CompositeType::Array(f.map_heap(to)),
+        };
+        SubType { is_final: self.is_final, supertype: self.supertype.map(to), composite }
+    }
+
+    /// Looks at all types that it refers to.
+    pub(crate) fn each_heap(&self, look: &mut impl FnMut(HeapType)) {
+        self.supertype.into_iter().for_each(&mut *look);
+        let mut value = |v: &ValType| {
+            if let ValType::Ref(r) = v {
+                look(r.heap);
+            }
+        };
+        let mut field = |f: &FieldType| {
+            if let StorageType::Val(v) = &f.storage {
+                value(v);
+            }
+        };
+        match &self.composite {
+            CompositeType::Func(f) => f.params.iter().chain(&f.results).for_each(value),
+            CompositeType::Struct(fs) => fs.iter().for_each(field),
+            CompositeType::Array(f) => field(f),
+        }
+    }
+}
+
 /// Type of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct TableType {

@@ -9,7 +9,7 @@ use super::loads::Place;
 use crate::abi::Helper;
 use crate::ir::{Alias, Block, IntCc, MemKind, Op, Type, Value};
 use wasm::layout::{bump, context, object};
-use wasm::{CompositeType, EXACT_CLASSES, GRANULE, StructLayout, class_bytes, size_class};
+use wasm::{EXACT_CLASSES, GRANULE, class_bytes, size_class};
 
 /// Where an object of known or unknown size is taken from.
 struct Room {
@@ -23,11 +23,7 @@ struct Room {
 impl Builder<'_> {
     /// A struct of zeros.
     pub(super) fn new_struct(&mut self, ty: u32) -> Value {
-        let bytes = match &self.env.types.get(self.module.types[ty as usize]).composite {
-            CompositeType::Struct(fields) => StructLayout::new(fields).size as usize,
-            // Validation has found a struct.
-            _ => object::FIELDS,
-        };
+        let bytes = self.struct_type(ty).size;
         let t = self.object_type(ty);
         let room = self.room_of(bytes);
         self.take(room, Value::NONE, t, None, Helper::StructNew, &[t])

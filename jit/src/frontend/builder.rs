@@ -4,12 +4,16 @@ use super::control::Frame;
 use super::facts::ModuleFacts;
 use super::inline::Inlining;
 use super::loads::Loads;
+use super::objects::StructType;
 use super::prescan::Prescan;
 use crate::abi::{Helper, TrapCode};
+use crate::budget::{Limits, Steps, TooMuch};
+use crate::ir::tree::Tree;
 use crate::ir::{Alias, Block, Func, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::simplify;
 use crate::{ModuleEnv, Settings};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm::layout::{SLOT, context};
 use wasmparser::Operator;
@@ -17,7 +21,7 @@ use wasmparser::Operator;
 /// The blocks that dominate the present one, and what dominates each block.
 #[derive(Default)]
 pub(super) struct Dominators {
-    idom: Vec<u32>,
+    tree: Tree,
     /// From the entry to the present block.
     chain: Vec<Block>,
     /// Where in the chain a block is, if it is in it.
@@ -25,8 +29,9 @@ pub(super) struct Dominators {
 }
 
 impl Dominators {
-    fn add(&mut self, idom: u32) {
-        self.idom.push(idom);
+    /// A new block below its immediate dominator.
+    fn add(&mut self, idom: Option<Block>) {
+        self.tree.push(idom.map(|b| b.0));
         self.position.push(0);
     }
     /// Whether a block dominates the present one.
@@ -39,8 +44,8 @@ impl Dominators {
         let mut at = b;
         while !self.holds(at) {
             path.push(at);
-            match self.idom[at.index()] {
-                u32::MAX => break,
+            match self.tree.parent(at.0) {
+                up if up == at.0 => break,
                 up => at = Block(up),
             }
         }
@@ -52,11 +57,12 @@ impl Dominators {
         }
     }
     /// The nearest dominator of a block that also dominates the present one.
-    pub(super) fn common(&self, mut b: Block) -> Block {
-        while !self.holds(b) {
-            b = Block(self.idom[b.index()]);
+    pub(super) fn common(&self, b: Block) -> Block {
+        if self.holds(b) {
+            return b;
         }
-        b
+        let present = self.chain.last().map_or(Func::ENTRY.0, |b| b.0);
+        Block(self.tree.common(b.0, present))
     }
 }
 
@@ -81,6 +87,11 @@ pub(super) struct Builder<'a> {
     pub(super) stack: Vec<Value>,
     pub(super) control: Vec<Frame>,
     pub(super) spare: Vec<Frame>,
+    /// For `switch`: the edge to a label of each depth, or `u32::MAX`.
+    pub(super) edge_of_depth: Vec<u32>,
+    /// For `carried_locals`: the number of the loop for which each local was last looked at, and of the present one.
+    pub(super) seen_locals: Vec<u32>,
+    pub(super) seen_in: u32,
     /// Indices of open frames with catch clauses that may apply, or that delegate.
     pub(super) tries: Vec<usize>,
     /// Indices of open frames without a label of their own: those of legacy clauses still to come.
@@ -94,6 +105,8 @@ pub(super) struct Builder<'a> {
     /// Loops and structures begun so far.
     pub(super) loop_count: u32,
     pub(super) structure_count: u32,
+    /// Types of structs that have been looked at.
+    pub(super) structs: HashMap<u32, Rc<StructType>>,
     /// The instruction that charges the present segment.
     pub(super) fuel: Option<Value>,
     /// Static type of the reference that the present operator looks into, where it matters and is known.
@@ -104,10 +117,10 @@ pub(super) struct Builder<'a> {
     /// Offset behind the present operator, and of the body's end.
     pub(super) next: u32,
     pub(super) body_end: u32,
-    /// Entries made in the lists of frames.
-    listed: usize,
-    /// More values, or entries in lists, than this are too many for a body of its size.
+    /// More values than this are too many for a body of its size.
     pub(super) max_values: usize,
+    /// What is not in proportion to values: entries in the lists of frames, locals looked at for loops and merges.
+    pub(super) steps: Steps,
     /// Set when the function is too much for the compiler.
     pub(super) unsupported: Option<&'static str>,
 }
@@ -119,9 +132,10 @@ impl<'a> Builder<'a> {
         scan: Prescan,
         local_types: Vec<Type>,
         inlining: Inlining<'a>,
+        limits: &Limits,
     ) -> Self {
         let mut dom = Dominators::default();
-        dom.add(u32::MAX);
+        dom.add(None);
         dom.enter(Func::ENTRY);
         Builder {
             env,
@@ -137,6 +151,9 @@ impl<'a> Builder<'a> {
             inlining,
             locals: vec![Value::NONE; local_types.len()],
             in_frames: vec![0; local_types.len()],
+            seen_locals: vec![0; local_types.len()],
+            seen_in: 0,
+            edge_of_depth: Vec::new(),
             local_types,
             stack: Vec::new(),
             control: Vec::new(),
@@ -149,16 +166,34 @@ impl<'a> Builder<'a> {
             loads: Loads::default(),
             loop_count: 0,
             structure_count: 0,
+            structs: HashMap::new(),
             fuel: None,
             operand: None,
             osr: None,
             replays: Vec::new(),
             next: 0,
             body_end: 0,
-            listed: 0,
-            max_values: usize::MAX,
+            max_values: limits.values,
+            steps: Steps::new(limits.steps),
             unsupported: None,
         }
+    }
+
+    /// Whether more is made of the body than may be.
+    pub(super) fn check_limits(&mut self) -> Result<(), TooMuch> {
+        if self.is_too_much() {
+            return Err(TooMuch(if self.steps.is_over() {
+                "too many ways to too many locals"
+            } else {
+                "too many values"
+            }));
+        }
+        Ok(())
+    }
+
+    /// The same, for loops within an operator, which end then.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.f.insts.len() + self.f.pool.len() > self.max_values || self.steps.is_over()
     }
 
     /// Goes on at an operator of the function itself.
@@ -170,7 +205,7 @@ impl<'a> Builder<'a> {
 
     /// A new block with its immediate dominator.
     pub(super) fn new_block(&mut self, idom: Block) -> Block {
-        self.dom.add(idom.0);
+        self.dom.add(Some(idom));
         self.f.new_block()
     }
     /// A new block whose only predecessor is the present one.
@@ -205,6 +240,10 @@ impl<'a> Builder<'a> {
     }
     pub(super) fn icmp_const(&mut self, cc: IntCc, a: Value, c: i64) -> Value {
         simplify::icmp_const(&mut self.f, cc, a, c, self.position)
+    }
+    /// The id of a type of the module.
+    pub(super) fn type_id(&mut self, ty: Type, id: wasm::TypeId) -> Value {
+        self.f.pure(Inst { idx: id.0, ..Inst::new(Op::TypeId, ty) })
     }
     pub(super) fn i64_const(&mut self, c: i64) -> Value {
         self.f.iconst(Type::I64, c)
@@ -363,10 +402,7 @@ impl<'a> Builder<'a> {
         if at >= innermost {
             return;
         }
-        self.listed += (innermost - at) as usize;
-        if self.listed > self.max_values {
-            self.unsupported = Some("too many locals in too deep a nest");
-        }
+        self.steps.take((innermost - at) as usize);
         while at < innermost {
             at += 1;
             let frame = &self.control[at as usize];

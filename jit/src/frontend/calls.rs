@@ -14,10 +14,9 @@ use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, Type, Value};
 use crate::passes::simplify;
 use smallvec::SmallVec;
-use std::sync::Arc;
 use wasm::layout::{context, func_ref, table};
 use wasm::operators::class;
-use wasm::{CompositeType, ConstOp, ExternKind, FuncType, HeapType, SubType, TypeId};
+use wasm::{CompositeType, ConstOp, DefinedType, ExternKind, FuncType, HeapType, SubType, TypeId};
 
 /// How a callee is reached.
 #[derive(Clone, Copy)]
@@ -37,7 +36,7 @@ pub(super) fn func_of(ty: &SubType) -> Option<&FuncType> {
 }
 
 impl Builder<'_> {
-    pub(super) fn call_type(&self, id: TypeId) -> Arc<SubType> {
+    pub(super) fn call_type(&self, id: TypeId) -> DefinedType {
         self.env.types.get(id)
     }
 
@@ -122,7 +121,8 @@ impl Builder<'_> {
             imm: func_ref::TYPE_ID as i64,
             ..Inst::new(Op::FLoad, Type::I32)
         });
-        let differs = self.icmp_const(IntCc::Ne, have, i64::from(id.0 as i32));
+        let wanted = self.type_id(Type::I32, id);
+        let differs = self.icmp(IntCc::Ne, have, wanted);
         if self.call_type(id).is_final {
             return self.trap_if(differs, TrapCode::IndirectCallTypeMismatch);
         }
@@ -130,7 +130,7 @@ impl Builder<'_> {
         self.f.blocks[other.index()].cold = true;
         let join = self.new_block(self.block);
         self.enter(other);
-        let wanted = self.i64_const(i64::from(id.0));
+        let wanted = self.type_id(Type::I64, id);
         let fits = self.helper(Helper::FuncRefIs, &[f, wanted]);
         let fails = self.icmp_const(IntCc::Eq, fits, 0);
         self.trap_if(fails, TrapCode::IndirectCallTypeMismatch);

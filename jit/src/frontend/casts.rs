@@ -285,7 +285,8 @@ impl Builder<'_> {
         let ty = self.type_of(v);
         let at = object_type::DISPLAY + 4 * self.env.types.depth(id) as usize;
         let have = self.constant_load(Type::I32, ty, at);
-        self.icmp_const(IntCc::Eq, have, i64::from(id.0 as i32))
+        let wanted = self.type_id(Type::I32, id);
+        self.icmp(IntCc::Eq, have, wanted)
     }
 
     /// Whether an object is a struct, or an array.
@@ -298,7 +299,8 @@ impl Builder<'_> {
     /// Whether a function is of a declared type or a subtype.
     fn is_func(&mut self, v: Value, id: TypeId) -> Value {
         let have = self.object_load(v, func_ref::TYPE_ID as u32, Type::I32, MemKind::Whole, Alias::Fixed);
-        let same = self.icmp_const(IntCc::Eq, have, i64::from(id.0 as i32));
+        let wanted = self.type_id(Type::I32, id);
+        let same = self.icmp(IntCc::Eq, have, wanted);
         if self.call_type(id).is_final {
             return same;
         }
@@ -306,7 +308,7 @@ impl Builder<'_> {
         let Some((yes, no)) = self.fork(same) else { return same };
         self.f.blocks[no.index()].cold = true;
         self.enter(no);
-        let wanted = self.i64_const(i64::from(id.0));
+        let wanted = self.type_id(Type::I64, id);
         let fits = self.helper(Helper::FuncRefIs, &[v, wanted]);
         let fits = self.un(Op::Wrap, Type::I32, fits);
         let join = self.new_block(before);
@@ -323,7 +325,8 @@ impl Builder<'_> {
     pub(super) fn remember_branch(&mut self, condition: Value, holds: Block, fails: Block) {
         let i = *self.f.inst(condition);
         let compares = i.op == Op::Icmp && matches!(IntCc::from_code(i.aux), IntCc::Eq | IntCc::Ne);
-        if !(self.facts.has_objects() && compares && self.f.as_iconst(i.args[1]).is_some()) {
+        let is_fixed = |v: Value| self.f.as_iconst(v).is_some() || self.f.inst(v).op == Op::TypeId;
+        if !(self.facts.has_objects() && compares && is_fixed(i.args[1])) {
             return;
         }
         let negated = self.pure(Inst { aux: IntCc::from_code(i.aux).negate() as u8, ..i });

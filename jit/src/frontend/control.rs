@@ -19,9 +19,6 @@ use wasm::FuncType;
 use wasm::operators::class;
 use wasmparser::{BlockType, BrTable};
 
-/// More values noted by branches than this make the compiler give up on a function.
-const MAX_SNAPSHOTS: usize = 16 << 20;
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Function,
@@ -76,7 +73,7 @@ pub(super) struct Frame {
     pub(super) rotation: Option<super::rotate::Rotation>,
     /// Of a `try_table`, or a `try` in its body.
     pub(super) clauses: Vec<Clause>,
-    /// Of a `try` that delegates: clauses of frames from this one on do not apply in it.
+    /// Of a `try` that delegates: how many entries of `Builder::tries` apply in it, the last of which does not delegate.
     pub(super) delegate: Option<usize>,
     /// Blocks that hints call unlikely, from which all ways go to its end.
     pub(super) unlikely: SmallVec<[Block; 2]>,
@@ -326,15 +323,15 @@ impl Builder<'_> {
 
     /// The same, if there is one.
     pub(super) fn checked_frame_index(&self, depth: u32) -> Option<usize> {
-        let mut index = (self.control.len() - 1).checked_sub(depth as usize)?;
-        // Frames without labels do not count.
-        for &hidden in self.hidden.iter().rev() {
-            if hidden < index {
-                break;
-            }
-            index = index.checked_sub(1)?;
+        let index = (self.control.len() - 1).checked_sub(depth as usize)?;
+        // Frames without labels, above it, do not count: as many as there are not below where that many less leads to.
+        let above = |n: usize| self.hidden[self.hidden.len() - 1 - n] + n >= index;
+        let (mut few, mut many) = (0, self.hidden.len());
+        while few < many {
+            let n = few.midpoint(many);
+            if above(n) { few = n + 1 } else { many = n }
         }
-        Some(index)
+        index.checked_sub(few)
     }
 
     /// Number of operands that a branch to a frame takes along.
@@ -363,9 +360,7 @@ impl Builder<'_> {
             }
             meeting => *meeting = Some((self.block, state)),
         }
-        if self.snapshots.len() > MAX_SNAPSHOTS || self.f.insts.len() > self.max_values {
-            self.unsupported = Some("too many values to merge");
-        }
+        self.steps.take(n + self.control[index].merged.len());
     }
 
     /// The way of an `if` without `else` whose condition fails.
@@ -398,6 +393,7 @@ impl Builder<'_> {
         let incoming = std::mem::take(&mut frame.incoming);
         let merged = std::mem::take(&mut frame.merged);
         let (n, height) = (frame.results as usize, frame.height);
+        self.steps.take((n + merged.len()) * incoming.len());
         // What is not needed behind has no value there.
         for &(l, _) in &frame.assigned {
             self.locals[l as usize] = Value::NONE;
@@ -539,7 +535,8 @@ impl Builder<'_> {
     /// A table of branches; each distinct target gets one block.
     fn switch(&mut self, index: Value, depths: &[u32]) {
         let mut edges: Vec<(u32, Block)> = Vec::new();
-        let mut of_depth = vec![u32::MAX; self.control.len()];
+        let mut of_depth = std::mem::take(&mut self.edge_of_depth);
+        of_depth.resize(of_depth.len().max(self.control.len()), u32::MAX);
         let mut targets = Vec::with_capacity(depths.len());
         for &d in depths {
             let known = &mut of_depth[d as usize];
@@ -550,10 +547,15 @@ impl Builder<'_> {
             }
             targets.push(edges[of_depth[d as usize] as usize].1);
         }
+        edges.iter().for_each(|(d, _)| of_depth[*d as usize] = u32::MAX);
+        self.edge_of_depth = of_depth;
         let idx = self.f.tables.len() as u32;
         self.f.tables.push(targets);
         self.push(Inst { idx, args: [index, Value::NONE, Value::NONE], ..Inst::new(Op::BrTable, Type::Void) });
         for (depth, b) in edges {
+            if self.is_too_much() {
+                return;
+            }
             self.on_edge(b, |s| s.leave(s.frame_index(depth)));
         }
     }
@@ -625,8 +627,13 @@ impl Builder<'_> {
         };
         let (first, end) = self.scan.loops[of as usize].assigned;
         let mut carried = Vec::new();
+        self.seen_in += 1;
+        self.steps.take((end - first) as usize);
         for i in first..end {
             let l = self.scan.assigned[i as usize];
+            if std::mem::replace(&mut self.seen_locals[l as usize], self.seen_in) == self.seen_in {
+                continue;
+            }
             if self.scan.live(l, at) {
                 carried.push(l);
             } else if of == index {

@@ -83,7 +83,7 @@ impl Builder<'_> {
 
     /// As [`Self::seek_structure`].
     pub(super) fn seek_try_table(&mut self, table: &TryTable, height: u32) {
-        if self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos)) {
+        if self.osr.as_ref().is_some_and(|o| o.structures.binary_search(&self.pos).is_ok()) {
             let clauses = self.clauses(table);
             self.seek_structure(table.ty, height, false);
             self.set_clauses(&clauses);
@@ -97,15 +97,13 @@ impl Builder<'_> {
     /// The innermost of the first `count` entries in `tries` with clauses that apply here, and how many lie further out, which apply
     /// after those; a `delegate` skips some.
     fn next_clauses(&self, mut count: usize) -> Option<(usize, usize)> {
-        while count > 0 {
-            let frame = self.tries[count - 1];
-            count -= 1;
+        loop {
+            let frame = self.tries[count.checked_sub(1)?];
             match self.control[frame].delegate {
-                Some(below) => count = count.min(self.tries.partition_point(|&t| t < below)),
-                None => return Some((frame, count)),
+                Some(rest) => count = rest,
+                None => return Some((frame, count - 1)),
             }
         }
-        None
     }
 
     /// Whether a clause of the function may catch what is thrown here.
@@ -201,6 +199,9 @@ impl Builder<'_> {
         while let Some((frame, further)) = self.next_clauses(rest) {
             rest = further;
             for k in 0..self.control[frame].clauses.len() {
+                if self.is_too_much() {
+                    return;
+                }
                 let clause = self.control[frame].clauses[k];
                 let Some(tag) = clause.tag else { return self.deliver(exception, clause) };
                 let tag = self.i64_const(i64::from(tag));

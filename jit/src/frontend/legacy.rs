@@ -22,7 +22,7 @@ impl Builder<'_> {
 
     /// As `seek_structure`.
     pub(super) fn seek_try(&mut self, ty: BlockType, height: u32) {
-        if !self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos)) {
+        if !self.osr.as_ref().is_some_and(|o| o.structures.binary_search(&self.pos).is_ok()) {
             return self.open_dead();
         }
         let arity = self.block_arity(ty);
@@ -35,7 +35,10 @@ impl Builder<'_> {
         let index = self.control.len() - 1;
         if let Some(depth) = delegate {
             // To what is active outside of the structure around which the label is; or, in code that is not valid, anywhere.
-            self.control[index].delegate = Some(self.checked_frame_index(depth).unwrap_or(0));
+            let below = self.checked_frame_index(depth).unwrap_or(0);
+            let rest = self.tries.partition_point(|&t| t < below);
+            let next = rest.checked_sub(1).and_then(|n| self.control[self.tries[n]].delegate);
+            self.control[index].delegate = Some(next.unwrap_or(rest));
             self.tries.push(index);
         }
         let last = index + clauses.len();
@@ -47,9 +50,10 @@ impl Builder<'_> {
             let reference = if rethrown { Reference::Kept } else { Reference::Unused };
             // The validator has not seen the clause yet.
             if tag.is_none_or(|t| (t as usize) < self.module.tags.len()) {
-                self.control[index].clauses.insert(0, Clause { tag, reference, target: last - n });
+                self.control[index].clauses.push(Clause { tag, reference, target: last - n });
             }
         }
+        self.control[index].clauses.reverse();
         if !clauses.is_empty() {
             self.tries.push(index);
         }

@@ -34,6 +34,7 @@ mod vector;
 
 pub use facts::ModuleFacts;
 
+use crate::budget::{Limits, TooMuch};
 use crate::ir::{Func, Inst, Op, Type};
 use crate::{CompileError, Entry, ModuleEnv, Settings};
 use builder::Builder;
@@ -61,6 +62,16 @@ fn of_parsed(t: ValType) -> wasm::ValType {
 /// # Errors
 /// When the body is not valid, or the compiler cannot do it.
 pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settings) -> Result<Func, CompileError> {
+    build_counting(env, own_func, entry, settings).map(|(f, _)| f)
+}
+
+/// The same, with the number of steps that were not in proportion to the values made.
+pub(crate) fn build_counting(
+    env: &ModuleEnv<'_>,
+    own_func: u32,
+    entry: Entry,
+    settings: &Settings,
+) -> Result<(Func, u64), CompileError> {
     let module = env.module;
     let id = module.funcs[(own_func + module.imported_funcs()) as usize];
     let ty = env.types.func(id).unwrap_or(FuncType { params: [].into(), results: [].into() });
@@ -73,16 +84,15 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         Entry::Function => None,
         Entry::Loop(offset) => Some(offset),
     };
+    let limits = Limits::new(env, own_func);
     let mut inlining =
         inline::Inlining::new(own_func, module.bodies[own_func as usize].range().len(), &settings.tunables);
     let mut called = |func| inlining.effects_of_call(env, settings, func);
     let scan = prescan::scan(OperatorsReader::new(reader.clone()), locals.len() as u32, target, &mut called);
     let types = locals.iter().map(|&t| Type::of(t)).collect();
-    let mut b = Builder::new(env, settings, scan, types, inlining);
+    let mut b = Builder::new(env, settings, scan, types, inlining, &limits);
     let body = module.bodies[own_func as usize];
     b.body_end = body.end;
-    // Ordinary code makes less than one value per byte.
-    b.max_values = (2 << 20) + 8 * body.range().len();
     b.begin(&ty, &locals, target)?;
     let mut operands = Vec::new();
     // Which code the interpreter has, where it makes a difference.
@@ -123,9 +133,11 @@ pub fn build(env: &ModuleEnv<'_>, own_func: u32, entry: Entry, settings: &Settin
         if let Some(what) = b.unsupported {
             return Err(CompileError::Unsupported { what, offset });
         }
+        b.check_limits().map_err(|TooMuch(what)| CompileError::TooMuch { what, offset: Some(offset) })?;
     }
     ops.finish().map_err(|e| invalid(&e))?;
-    b.finish(target)
+    let steps = b.steps.taken() as u64;
+    b.finish(target).map(|f| (f, steps))
 }
 
 impl Builder<'_> {

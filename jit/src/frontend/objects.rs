@@ -14,6 +14,7 @@ use super::builder::Builder;
 use super::loads::Place;
 use crate::abi::{Helper, TrapCode};
 use crate::ir::{Alias, Inst, IntCc, MemKind, Op, SimdOp, Type, Value};
+use std::rc::Rc;
 use wasm::layout::{context, object};
 use wasm::operators::class;
 use wasm::{CompositeType, FieldType, StorageType, StructLayout};
@@ -26,6 +27,13 @@ pub(super) struct Cell {
     /// Of a field, from the object's start.
     offset: u32,
     alias: Alias,
+}
+
+/// A type of structs.
+pub(super) struct StructType {
+    fields: Vec<Cell>,
+    /// Bytes of an object.
+    pub(super) size: usize,
 }
 
 impl Cell {
@@ -118,20 +126,22 @@ impl Builder<'_> {
 
     // ---- types
 
-    fn field(&self, ty: u32, field: u32) -> Cell {
-        self.fields(ty)[field as usize]
+    fn field(&mut self, ty: u32, field: u32) -> Cell {
+        self.struct_type(ty).fields[field as usize]
     }
 
-    /// The fields of a struct type.
-    fn fields(&self, ty: u32) -> Vec<Cell> {
-        match &self.env.types.get(self.module.types[ty as usize]).composite {
+    /// A struct type, which is worked out once.
+    pub(super) fn struct_type(&mut self, ty: u32) -> Rc<StructType> {
+        let new = || match &self.env.types.get(self.module.types[ty as usize]).composite {
             CompositeType::Struct(fields) => {
-                let offsets = StructLayout::new(fields).offsets;
-                fields.iter().zip(&offsets).map(|(f, &at)| Cell::new(f, at, Alias::Field)).collect()
+                let StructLayout { offsets, size } = StructLayout::new(fields);
+                let fields = fields.iter().zip(&offsets).map(|(f, &at)| Cell::new(f, at, Alias::Field)).collect();
+                Rc::new(StructType { fields, size: size as usize })
             }
             // Validation has found a struct.
-            _ => Vec::new(),
-        }
+            _ => Rc::new(StructType { fields: Vec::new(), size: object::FIELDS }),
+        };
+        self.structs.entry(ty).or_insert_with(new).clone()
     }
 
     pub(super) fn elements(&self, ty: u32) -> Cell {
@@ -304,10 +314,10 @@ impl Builder<'_> {
     }
 
     fn struct_new(&mut self, ty: u32) -> Value {
-        let cells = self.fields(ty);
-        let values = self.pop_n(cells.len());
+        let of = self.struct_type(ty);
+        let values = self.pop_n(of.fields.len());
         let new = self.new_struct(ty);
-        for (cell, &v) in cells.iter().zip(&values) {
+        for (cell, &v) in of.fields.iter().zip(&values) {
             self.initialise(new, cell, cell.offset, v);
         }
         new

@@ -70,7 +70,7 @@ impl Osr {
 
     /// Whether the structure at that offset lies within the outermost loop and around the target, or is the target.
     pub(super) fn is_between(&self, at: u32) -> bool {
-        at > self.outer && !self.seeking && self.structures.contains(&at)
+        at > self.outer && !self.seeking && self.structures.binary_search(&at).is_ok()
     }
 
     /// Slots of operands of these types, from the bottom of the stack on.
@@ -106,7 +106,7 @@ impl Builder<'_> {
     /// While the outermost loop is sought: opens a structure that lies around the target, else one that is never entered.
     /// `height` is that of the operand stack, `others` how many operands the structure takes besides its parameters.
     pub(super) fn seek_structure(&mut self, ty: BlockType, height: u32, is_if: bool) {
-        let on_path = self.osr.as_ref().is_some_and(|o| o.structures.contains(&self.pos));
+        let on_path = self.osr.as_ref().is_some_and(|o| o.structures.binary_search(&self.pos).is_ok());
         if !on_path {
             return self.open_dead();
         }

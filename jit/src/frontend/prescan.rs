@@ -25,7 +25,7 @@ use wasmparser::{Operator, OperatorsReader, TryTable};
 pub(super) struct LoopFacts {
     /// Offset of the `loop` operator.
     pub(super) start: u32,
-    /// Locals assigned: a range of `Prescan::assigned`.
+    /// Locals assigned: a range of `Prescan::assigned`, in which one may come up more than once.
     pub(super) assigned: (u32, u32),
     /// Classes of memory written.
     pub(super) writes: u8,
@@ -36,6 +36,14 @@ pub(super) struct LoopFacts {
     pub(super) last_back_edge: u32,
     /// Globals read first, as far as there is room.
     pub(super) globals: SmallVec<[u32; 4]>,
+}
+
+impl LoopFacts {
+    fn note_global(&mut self, global: u32) {
+        if self.globals.len() < 4 && !self.globals.contains(&global) {
+            self.globals.push(global);
+        }
+    }
 }
 
 /// Where the loop to enter for on-stack replacement lies.
@@ -63,6 +71,7 @@ pub(super) struct Handlers {
 pub(super) struct Prescan {
     /// Loops in the order in which they begin.
     pub(super) loops: Vec<LoopFacts>,
+    /// Locals assigned in loops, in the order of the program; once at least in every loop around.
     pub(super) assigned: Vec<u32>,
     /// Offsets of `else` or, if there is none, `end` of the structures in the order in which they begin; and of `end`.
     pub(super) first_parts: Vec<u32>,
@@ -118,8 +127,8 @@ struct Structure {
     first_branch: u32,
     /// Depths (seen from outside) of the labels that exceptions thrown in it go to.
     catches: SmallVec<[u32; 2]>,
-    /// Definitions made in it: local, and what was there before.
-    undo: Vec<(u32, Definition)>,
+    /// Where definitions made in it begin in `Scanner::undo`.
+    undo: usize,
 }
 
 /// Classes of memory that a call of a function writes and reads.
@@ -132,14 +141,15 @@ struct Scanner<'c> {
     called: Called<'c>,
     out: Prescan,
     open: Vec<Structure>,
-    /// Open loops: index, locals assigned, stretches that reach to the end.
-    open_loops: Vec<(u32, Vec<u32>, Vec<u32>)>,
-    /// Deepest open loop (counted from 1) that has the local in its list.
-    in_loops: Vec<u32>,
+    /// Open loops: index, stretches that reach to the end.
+    open_loops: Vec<(u32, Vec<u32>)>,
+    /// Where each local is in `Prescan::assigned` for the last time, plus one.
+    last_assigned: Vec<u32>,
     definitions: Vec<Definition>,
     /// Local, from, to.
     stretches: Vec<(u32, u32, u32)>,
-    spare: Vec<Vec<(u32, Definition)>>,
+    /// Definitions made in open structures: local, and what was there before.
+    undo: Vec<(u32, Definition)>,
     target: Option<u32>,
 }
 
@@ -150,10 +160,10 @@ pub(super) fn scan(mut ops: OperatorsReader<'_>, locals: u32, target: Option<u32
         out: Prescan::default(),
         open: Vec::new(),
         open_loops: Vec::new(),
-        in_loops: vec![0; locals as usize],
+        last_assigned: vec![0; locals as usize],
         definitions: vec![Definition { at: 0, stretch: u32::MAX }; locals as usize],
         stretches: Vec::new(),
-        spare: Vec::new(),
+        undo: Vec::new(),
         target,
     };
     while !ops.eof() {
@@ -206,24 +216,23 @@ impl Scanner<'_> {
         let (from, stretch) = (d.at, d.stretch);
         let depth = self.open_loops.partition_point(|l| self.out.loops[l.0 as usize].start < from);
         if let Some(l) = self.open_loops.get_mut(depth)
-            && l.2.last() != Some(&stretch)
+            && l.1.last() != Some(&stretch)
         {
-            l.2.push(stretch);
+            l.1.push(stretch);
         }
     }
 
     fn set(&mut self, local: u32, at: u32) {
         let Some(d) = self.definitions.get_mut(local as usize) else { return };
-        if let Some(s) = self.open.last_mut() {
-            s.undo.push((local, *d));
+        if !self.open.is_empty() {
+            self.undo.push((local, *d));
         }
         *d = Definition { at, stretch: u32::MAX };
-        let depth = self.open_loops.len();
-        let known = &mut self.in_loops[local as usize];
-        for l in &mut self.open_loops[(*known as usize).min(depth)..] {
-            l.1.push(local);
+        let Some((innermost, _)) = self.open_loops.last() else { return };
+        if self.last_assigned[local as usize] <= self.out.loops[*innermost as usize].assigned.0 {
+            self.out.assigned.push(local);
+            self.last_assigned[local as usize] = self.out.assigned.len() as u32;
         }
-        *known = (*known).max(depth as u32);
     }
 
     fn begin(&mut self, at: u32, is_loop: bool, is_if: bool) {
@@ -234,10 +243,11 @@ impl Scanner<'_> {
         if is_loop {
             let index = self.out.loops.len() as u32;
             loop_index = Some(index);
-            self.out.loops.push(LoopFacts { start: at, ..LoopFacts::default() });
-            self.open_loops.push((index, Vec::new(), Vec::new()));
+            let first = self.out.assigned.len() as u32;
+            self.out.loops.push(LoopFacts { start: at, assigned: (first, first), ..LoopFacts::default() });
+            self.open_loops.push((index, Vec::new()));
         }
-        let undo = self.spare.pop().unwrap_or_default();
+        let undo = self.undo.len();
         let catches = SmallVec::new();
         let (handlers, first_branch) = (Handlers::default(), u32::MAX);
         self.open.push(Structure { start: at, ordinal, loop_index, is_if, handlers, first_branch, catches, undo });
@@ -269,8 +279,8 @@ impl Scanner<'_> {
 
     /// Behind a part of a structure where none of it may have been executed.
     fn undo(&mut self) {
-        let Some(s) = self.open.last_mut() else { return };
-        for (local, d) in s.undo.drain(..).rev() {
+        let Some(s) = self.open.last() else { return };
+        for (local, d) in self.undo.drain(s.undo..).rev() {
             self.definitions[local as usize] = d;
         }
     }
@@ -298,41 +308,37 @@ impl Scanner<'_> {
         self.out.ends[s.ordinal as usize] = at;
         let first = &mut self.out.first_parts[s.ordinal as usize];
         *first = if *first == 0 { at } else { *first };
-        while let Some(&(local, d)) = s.undo.last() {
+        while let Some(&(local, d)) = self.undo[s.undo..].last() {
             // Sets that every way to the end passes stay.
             if !s.is_if && self.definitions[local as usize].at <= s.first_branch {
                 break;
             }
             self.definitions[local as usize] = d;
-            s.undo.pop();
+            self.undo.pop();
         }
-        if let Some(parent) = self.open.last_mut() {
-            parent.undo.append(&mut s.undo);
+        if self.open.is_empty() {
+            self.undo.clear();
         }
-        s.undo.clear();
-        self.spare.push(s.undo);
         if s.loop_index.is_some() {
             self.end_loop(at);
         }
     }
 
     fn end_loop(&mut self, at: u32) {
-        let Some((index, assigned, reaching)) = self.open_loops.pop() else { return };
+        let Some((index, reaching)) = self.open_loops.pop() else { return };
         for stretch in reaching {
             let s = &mut self.stretches[stretch as usize];
             s.2 = s.2.max(at);
         }
-        let depth = self.open_loops.len() as u32;
-        for &l in &assigned {
-            self.in_loops[l as usize] = depth;
-        }
-        let first = self.out.assigned.len() as u32;
-        self.out.assigned.extend(assigned);
-        self.out.loops[index as usize].assigned = (first, self.out.assigned.len() as u32);
-        if let Some((outer, ..)) = self.open_loops.last() {
-            let (writes, reads) = (self.out.loops[index as usize].writes, self.out.loops[index as usize].reads);
-            self.out.loops[*outer as usize].writes |= writes;
-            self.out.loops[*outer as usize].reads |= reads;
+        let inner = &mut self.out.loops[index as usize];
+        inner.assigned.1 = self.out.assigned.len() as u32;
+        let (writes, reads, globals) = (inner.writes, inner.reads, inner.globals.clone());
+        if let Some((outer, _)) = self.open_loops.last() {
+            let outer = &mut self.out.loops[*outer as usize];
+            outer.writes |= writes;
+            outer.reads |= reads;
+            // Both may read them ahead.
+            globals.into_iter().for_each(|g| outer.note_global(g));
         }
     }
 
@@ -350,12 +356,8 @@ impl Scanner<'_> {
     }
 
     fn global(&mut self, global: u32) {
-        // Remembered for the outermost loop as well: both may read it ahead.
-        for (index, ..) in &self.open_loops {
-            let l = &mut self.out.loops[*index as usize];
-            if l.globals.len() < 4 && !l.globals.contains(&global) {
-                l.globals.push(global);
-            }
+        if let Some((index, _)) = self.open_loops.last() {
+            self.out.loops[*index as usize].note_global(global);
         }
     }
 
@@ -370,7 +372,7 @@ impl Scanner<'_> {
         if writes | reads == 0 {
             return;
         }
-        if let Some((index, ..)) = self.open_loops.last() {
+        if let Some((index, _)) = self.open_loops.last() {
             let l = &mut self.out.loops[*index as usize];
             l.writes |= writes;
             l.reads |= reads;

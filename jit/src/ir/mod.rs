@@ -10,6 +10,7 @@ mod ops;
 pub mod parse;
 pub mod print;
 pub mod simd;
+pub mod tree;
 pub mod verify;
 
 pub use ops::{Arity, Effect, Op};

@@ -64,6 +64,9 @@ ops! {
     Fconst "fconst" Fixed(0) Pure;
     /// Vector constant, index into `Func::vectors` in `imm`.
     Vconst "vconst" Fixed(0) Pure;
+    /// Canonical id `idx` of a type of the module, an i32 or i64 that is not negative. It is no constant: code from a file may be given
+    /// another one when it is loaded.
+    TypeId "type_id" Fixed(0) Pure;
     /// The context pointer.
     Ctx "ctx" Fixed(0) Pure;
     /// Base of memory 0, when guarded.

@@ -93,7 +93,7 @@ pub(super) fn fields(op: Op) -> (Aux, Idx, Imm) {
         O::Fconst => (Aux::None, Idx::None, Imm::Bits),
         O::Vconst | O::VShuffle => (Aux::None, Idx::None, Imm::Vector),
         O::Call | O::CallNear | O::CallFar | O::CallAny => (Aux::Catches, Idx::Number, Imm::None),
-        O::Arg | O::Proj | O::TailCall | O::TailCallNear | O::TailCallFar | O::TailCallAny => {
+        O::TypeId | O::Arg | O::Proj | O::TailCall | O::TailCallNear | O::TailCallFar | O::TailCallAny => {
             (Aux::None, Idx::Number, Imm::None)
         }
         O::Icmp => (Aux::IntCc, Idx::None, Imm::None),

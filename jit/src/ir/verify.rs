@@ -193,7 +193,7 @@ impl Verifier<'_> {
         let int = || ensure(t.is_int(), || format!("{} of {t}", i.op.text()));
         let float = || ensure(matches!(t, Type::F32 | Type::F64), || format!("{} of {t}", i.op.text()));
         match i.op {
-            O::Iconst => int(),
+            O::Iconst | O::TypeId => int(),
             O::Fconst => float(),
             O::Vconst => self.expect(i, Type::V128, &[]),
             O::Ctx | O::MemBase => self.expect(i, Type::I64, &[]),

@@ -12,6 +12,9 @@ use super::order::Order;
 use super::rewrite::{Rewriter, plain_jump};
 use crate::ir::{Block, Func, Inst, Op, Type, Value};
 
+/// How often parameters are looked at.
+const MAX_ROUNDS: usize = 16;
+
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
     let order = Order::new(f);
@@ -60,9 +63,11 @@ fn jump_of(f: &Func, pred: Block) -> Option<Value> {
 
 fn find(f: &Func, order: &Order) -> Same {
     let mut same = Same { of: (0..f.insts.len() as u32).map(Value).collect(), any: false };
-    loop {
+    for round in 0..MAX_ROUNDS {
         let mut changed = false;
-        for &b in &order.rpo[1..] {
+        let mut blocks = order.rpo[1..].iter();
+        // Every other time backwards, so that what is found of an inner loop is known for the one around it.
+        while let Some(&b) = if round % 2 == 0 { blocks.next() } else { blocks.next_back() } {
             for i in 0..f.blocks[b.index()].params.len() {
                 let p = f.blocks[b.index()].params[i];
                 if same.of[p.index()] == p
@@ -75,9 +80,10 @@ fn find(f: &Func, order: &Order) -> Same {
         }
         same.any |= changed;
         if !changed {
-            return same;
+            break;
         }
     }
+    same
 }
 
 /// The one value that all ways pass for a parameter, if there is one besides itself.

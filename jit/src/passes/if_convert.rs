@@ -18,12 +18,15 @@ use crate::tunables::Tunables;
 /// Runs the pass.
 pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let order = Order::new(f);
+    let mut joins = Vec::new();
     for &b in order.rpo.iter().rev() {
         // What has been converted may be the arm of another branch only after blocks are joined again.
         if let Some(diamond) = find(f, b, limits.if_convert_selections) {
             convert(f, b, &diamond);
+            joins.push(diamond.join);
         }
     }
+    super::rewrite::forget_gone(f, joins);
 }
 
 struct Diamond {
@@ -78,10 +81,10 @@ fn cost(f: &Func, v: Value) -> u32 {
     let i = f.inst(v);
     let made = |a: &Value| {
         let op = f.inst(*a).op;
-        op.is_pure() && !matches!(op, Op::Iconst | Op::Wrap | Op::ExtU)
+        op.is_pure() && !matches!(op, Op::Iconst | Op::TypeId | Op::Wrap | Op::ExtU)
     };
     match i.op {
-        Op::Iconst => 0,
+        Op::Iconst | Op::TypeId => 0,
         op if !op.is_pure() => 0,
         Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::ShrS | Op::ShrU | Op::Wrap | Op::ExtU => {
             if f.args(v).iter().any(made) { 9 } else { 1 }
@@ -102,7 +105,6 @@ fn convert(f: &mut Func, b: Block, d: &Diamond) {
     f.insts[d.branch.index()] = Inst { idx: d.join.0, args, pos: i.pos, ..Inst::new(Op::Jump, Type::Void) };
     for arm in d.arms {
         f.blocks[arm.index()] = Default::default();
-        f.blocks[d.join.index()].preds.retain(|&p| p != arm);
     }
     f.blocks[d.join.index()].preds.push(b);
 }

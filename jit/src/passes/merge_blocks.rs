@@ -12,17 +12,27 @@ use super::order::Order;
 use super::rewrite::Rewriter;
 use crate::ir::{Block, Func, Op, Value};
 
+/// An empty block stays where more arguments than these would have to be copied for the jumps to it.
+const MAX_COPIED: usize = 256;
+
 /// Runs the pass.
 pub(super) fn run(f: &mut Func) {
     let order = Order::new(f);
+    let mut stale = Vec::new();
     for &b in order.rpo.iter().rev() {
-        skip_empty(f, b);
+        skip(f, b, &mut stale);
     }
+    super::rewrite::forget_gone(f, stale);
     let mut replaced = Vec::new();
+    // Blocks that have been appended to others, and to which.
+    let mut joined: Vec<u32> = (0..f.blocks.len() as u32).collect();
     for &b in &order.rpo {
         if !f.blocks[b.index()].insts.is_empty() {
-            join(f, b, &mut replaced);
+            join(f, b, &mut replaced, &mut joined);
         }
+    }
+    for &b in &order.rpo {
+        f.blocks[b.index()].preds.iter_mut().for_each(|p| *p = Block(joined[p.index()]));
     }
     if replaced.is_empty() {
         return;
@@ -45,34 +55,36 @@ fn jump_target(f: &Func, b: Block) -> Option<(Value, Block)> {
     (i.op == Op::Jump).then_some((t, Block(i.idx)))
 }
 
-/// Where a block's jump leads to an empty block without parameters, makes it lead to where that one jumps.
-fn skip_empty(f: &mut Func, b: Block) {
-    // Bounded: empty blocks may jump in a circle.
-    for _ in 0..8 {
-        let Some((jump, to)) = jump_target(f, b) else { return };
-        let empty = &f.blocks[to.index()];
-        if empty.insts.len() != 1 || !empty.params.is_empty() || to == b {
-            return;
-        }
-        let Some((on, target)) = jump_target(f, to) else { return };
-        if target == to || f.blocks[target.index()].preds.contains(&b) {
-            return;
-        }
+/// Makes the jumps to an empty block without parameters lead to where that one jumps, which may be left without predecessors then; where
+/// it leads is noted in `stale` in that case.
+fn skip(f: &mut Func, empty: Block, stale: &mut Vec<Block>) {
+    let data = &f.blocks[empty.index()];
+    if data.insts.len() != 1 || !data.params.is_empty() || empty == Func::ENTRY {
+        return;
+    }
+    let Some((on, target)) = jump_target(f, empty) else { return };
+    if target == empty || f.args(on).len() * data.preds.len() > MAX_COPIED {
+        return;
+    }
+    let mut kept = std::mem::take(&mut f.blocks[empty.index()].preds);
+    kept.retain(|&b| {
+        let Some((jump, _)) = jump_target(f, b) else { return !f.blocks[b.index()].insts.is_empty() };
         let args = f.args(on).to_vec();
         let args = f.list(&args);
         let i = &mut f.insts[jump.index()];
         (i.args, i.idx) = (args, target.0);
-        f.blocks[to.index()].preds.retain(|&p| p != b);
         f.blocks[target.index()].preds.push(b);
-        if f.blocks[to.index()].preds.is_empty() {
-            f.blocks[target.index()].preds.retain(|&p| p != to);
-            f.blocks[to.index()].insts.clear();
-        }
+        false
+    });
+    if kept.is_empty() {
+        f.blocks[empty.index()].insts.clear();
+        stale.push(target);
     }
+    f.blocks[empty.index()].preds = kept;
 }
 
 /// Appends blocks that only this one leads to.
-fn join(f: &mut Func, b: Block, replaced: &mut Vec<(Value, Value)>) {
+fn join(f: &mut Func, b: Block, replaced: &mut Vec<(Value, Value)>, joined: &mut [u32]) {
     while let Some((jump, next)) = jump_target(f, b) {
         if f.blocks[next.index()].preds.len() != 1 || next == b || next == Func::ENTRY {
             return;
@@ -87,14 +99,6 @@ fn join(f: &mut Func, b: Block, replaced: &mut Vec<(Value, Value)>) {
         into.insts.pop();
         into.insts.extend(insts);
         into.cold |= cold;
-        let mut succs = Vec::new();
-        f.successors(b, |s| succs.push(s));
-        for s in succs {
-            for p in &mut f.blocks[s.index()].preds {
-                if *p == next {
-                    *p = b;
-                }
-            }
-        }
+        joined[next.index()] = b.0;
     }
 }

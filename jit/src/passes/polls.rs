@@ -37,12 +37,13 @@ pub(super) fn run(f: &mut Func, limits: &Tunables) {
             has_inner[l.parent as usize] = true;
         }
     }
+    let mut blocks: Vec<Vec<Block>> = vec![Vec::new(); cfg.loops.len()];
+    for &b in cfg.rpo.iter().filter(|b| cfg.loop_of[b.index()] != NONE) {
+        blocks[cfg.loop_of[b.index()] as usize].push(b);
+    }
     for (l, inner) in has_inner.iter().enumerate() {
-        if !inner && ends_soon(f, &cfg, l as u32, limits.polls_soon) {
-            let blocks = cfg.rpo.iter().filter(|b| cfg.loop_of[b.index()] == l as u32);
-            for &b in blocks {
-                remove(f, b);
-            }
+        if !inner && ends_soon(f, &cfg, l as u32, &blocks[l], limits.polls_soon) {
+            blocks[l].iter().for_each(|&b| remove(f, b));
         }
     }
 }
@@ -59,11 +60,11 @@ fn remove(f: &mut Func, b: Block) {
 }
 
 /// Whether a loop is left after a small number of iterations, whatever happens in them.
-fn ends_soon(f: &Func, cfg: &Cfg, l: u32, soon: u32) -> bool {
+fn ends_soon(f: &Func, cfg: &Cfg, l: u32, blocks: &[Block], soon: u32) -> bool {
     let header = cfg.loops[l as usize].header;
     let inside = |b: Block| cfg.loop_of[b.index()] == l;
     let (back, front): (Vec<Block>, Vec<Block>) = f.blocks[header.index()].preds.iter().partition(|&&p| inside(p));
-    cfg.rpo.iter().filter(|&&b| inside(b)).any(|&b| {
+    blocks.iter().any(|&b| {
         let Some(t) = f.terminator(b) else { return false };
         let i = f.inst(t);
         if i.op != Op::BrIf || !back.iter().all(|&p| cfg.dominates(b, p)) {

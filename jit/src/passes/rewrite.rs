@@ -4,7 +4,7 @@
 //! simplification, when an argument has changed; so equal ones become one again.
 
 use super::simplify;
-use crate::ir::{Func, Inst, Op, Type, Value};
+use crate::ir::{Block, Func, Inst, Op, Type, Value};
 
 /// Replacements under way.
 pub(super) struct Rewriter {
@@ -20,7 +20,8 @@ impl Rewriter {
 
     /// Makes `v` stand for `by`.
     pub(super) fn replace(&mut self, v: Value, by: Value) {
-        self.map[v.index()] = by;
+        // Chains stay short if what comes first is replaced first.
+        self.map[v.index()] = self.follow(by);
     }
 
     /// Where the replacements of a value end, as far as they are known.
@@ -123,6 +124,17 @@ impl Rewriter {
             }
             _ => true,
         }
+    }
+}
+
+/// Removes from the predecessors of some blocks those that have been emptied.
+pub(super) fn forget_gone(f: &mut Func, mut of: Vec<Block>) {
+    of.sort_unstable();
+    of.dedup();
+    for b in of {
+        let mut preds = std::mem::take(&mut f.blocks[b.index()].preds);
+        preds.retain(|p| !f.blocks[p.index()].insts.is_empty());
+        f.blocks[b.index()].preds = preds;
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Uses {
     /// For whoever needs marks for a moment.
     pub(super) seen: Sparse<bool>,
     passed: Sparse<()>,
+    /// How many users have been looked at.
+    pub(super) looks: usize,
 }
 
 impl Uses {
@@ -59,6 +61,7 @@ impl Uses {
             synced: 0,
             seen: Sparse::default(),
             passed: Sparse::default(),
+            looks: 0,
         };
         uses.sync(f);
         for &b in blocks {
@@ -124,8 +127,10 @@ impl Uses {
         let mut seen = std::mem::take(&mut self.seen);
         seen.clear();
         let mut work = of.to_vec();
+        let mut looks = 0;
         while let Some(v) = work.pop() {
             for u in self.users(v) {
+                looks += 1;
                 if seen.get(u).is_some() {
                     continue;
                 }
@@ -139,6 +144,7 @@ impl Uses {
             }
         }
         self.seen = seen;
+        self.looks += looks;
         users
     }
 }

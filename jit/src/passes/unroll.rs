@@ -20,6 +20,9 @@ use crate::ir::cfg::{Cfg, NONE};
 use crate::ir::{Block, Effect, Func, Inst, Op, Type, Value};
 use crate::tunables::Tunables;
 
+/// Users that may be looked at for all loops, for each value of the function.
+const MAX_LOOKS_PER_VALUE: usize = 16;
+
 /// Runs the pass.
 pub(super) fn run(f: &mut Func, limits: &Tunables) {
     if !Order::new(f).has_loops(f) {
@@ -40,6 +43,9 @@ pub(super) fn run(f: &mut Func, limits: &Tunables) {
     let mut any = false;
     // What a loop uses of another one's values is behind that one: those in front come first.
     for blocks in candidates {
+        if work.uses.looks > MAX_LOOKS_PER_VALUE * f.insts.len() {
+            break;
+        }
         if let Some(it) = Candidate::new(f, &mut work, blocks) {
             work.unroll(f, &it);
             any = true;

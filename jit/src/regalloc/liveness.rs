@@ -16,6 +16,7 @@
 
 use super::layout::{Layout, NONE, gap};
 use super::{Constraint, Input, Kind, NO_REMAT, Operand};
+use crate::budget::{Steps, TooMuch};
 
 /// No machine register.
 pub(super) const NO_REG: u8 = u8::MAX;
@@ -113,7 +114,7 @@ impl Lives {
 }
 
 /// Finds live ranges and uses.
-pub(super) fn find(input: &Input, layout: &Layout) -> Lives {
+pub(super) fn find(input: &Input, layout: &Layout, steps: &mut Steps) -> Result<Lives, TooMuch> {
     let vregs = input.classes.len();
     let mut lives = Lives {
         ranges: Vec::with_capacity(vregs + vregs / 2),
@@ -131,9 +132,13 @@ pub(super) fn find(input: &Input, layout: &Layout) -> Lives {
     for vreg in 0..vregs as u32 {
         lives.range_start.push(lives.ranges.len() as u32);
         lives.find_ranges(vreg, layout, &mut walk);
+        steps.take(std::mem::take(&mut walk.steps));
+        if steps.is_over() {
+            return Err(TooMuch("too many values live through too many blocks"));
+        }
     }
     lives.range_start.push(lives.ranges.len() as u32);
-    lives
+    Ok(lives)
 }
 
 /// Marks for the walk from uses to definition; a mark is the virtual register it was made for.
@@ -144,6 +149,8 @@ struct Walk {
     /// Blocks marked in `live_in`.
     blocks: Vec<u32>,
     todo: Vec<u32>,
+    /// Blocks looked at.
+    steps: usize,
 }
 
 impl Lives {
@@ -279,6 +286,7 @@ impl Lives {
         }
         walk.run(vreg, def.block, uses, layout);
         walk.sort_blocks(vreg, def.block);
+        walk.steps += walk.blocks.len();
         let mut rest = uses;
         for &block in &walk.blocks {
             let (mut from, end) = (layout.start(block), layout.end(block));

@@ -43,6 +43,8 @@ mod tests;
 
 pub use checker::check;
 
+use crate::budget::{Steps, TooMuch};
+
 /// A virtual register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct VReg(pub u32);
@@ -223,6 +225,8 @@ pub struct Stats {
     pub moves: u32,
     /// Moves that make a constant anew.
     pub remats: u32,
+    /// Steps of walks over blocks in which values are live.
+    pub steps: u64,
 }
 
 /// Gives every operand of `input` a place.
@@ -231,10 +235,22 @@ pub struct Stats {
 /// If an instruction needs more registers at a time than there are, or the input is not of the form described at the
 /// top of this module.
 pub fn allocate(input: &Input, regs: &RegInfo) -> Output {
+    allocate_within(input, regs, usize::MAX).unwrap_or_default()
+}
+
+/// The same, unless its walks would take more than so many steps for each instruction and block.
+///
+/// # Errors
+/// When they would.
+///
+/// # Panics
+/// As [`allocate`].
+pub fn allocate_within(input: &Input, regs: &RegInfo, walks: usize) -> Result<Output, TooMuch> {
+    let mut steps = Steps::new(walks.saturating_mul(input.clobbers.len() + input.blocks.len()));
     let layout = layout::Layout::new(input);
-    let mut lives = liveness::find(input, &layout);
+    let mut lives = liveness::find(input, &layout, &mut steps)?;
     let bundles = bundles::coalesce(input, &layout, &mut lives);
     let placed = scan::place(input, regs, &layout, &lives, bundles);
     let slots = slots::assign(&placed, &lives);
-    resolve::finish(input, regs, &layout, &lives, &placed, slots)
+    resolve::finish(input, regs, &layout, &lives, &placed, slots, &mut steps)
 }

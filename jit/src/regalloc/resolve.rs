@@ -14,6 +14,7 @@ use super::parallel::{Sequencer, Transfer};
 use super::scan::{Place, Placed};
 use super::slots::Slots;
 use super::{Alloc, Constraint, Input, Kind, Move, NO_REMAT, Output, PReg, RegInfo, Stats};
+use crate::budget::{Steps, TooMuch};
 
 /// Groups of moves at one instruction, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,8 @@ pub(super) fn finish(
     lives: &Lives,
     placed: &Placed,
     slots: Slots,
-) -> Output {
+    steps: &mut Steps,
+) -> Result<Output, TooMuch> {
     let mut resolver = Resolver {
         input,
         layout,
@@ -54,10 +56,11 @@ pub(super) fn finish(
     resolver.list_pieces();
     resolver.fix_operands();
     resolver.pass_args();
-    resolver.join_pieces();
+    resolver.join_pieces(steps)?;
     resolver.place_stores();
     resolver.order_moves(regs);
-    resolver.output
+    resolver.output.stats.steps = steps.taken() as u64;
+    Ok(resolver.output)
 }
 
 struct Resolver<'a> {
@@ -228,7 +231,7 @@ impl Resolver<'_> {
     }
 
     /// Moves values where pieces of a bundle meet, in gaps and along edges.
-    fn join_pieces(&mut self) {
+    fn join_pieces(&mut self, steps: &mut Steps) -> Result<(), TooMuch> {
         for bundle in 0..self.placed.bundles.all.len() as u32 {
             if self.starts[bundle as usize] + 1 == self.starts[bundle as usize + 1] {
                 continue;
@@ -237,9 +240,13 @@ impl Resolver<'_> {
             for at in ranges.0..ranges.1 {
                 let range = self.lives.ranges[at as usize];
                 self.join_in_gaps(bundle, range.from, range.to, range.vreg);
-                self.join_along_edges(bundle, range.from, range.to, range.vreg);
+                steps.take(self.join_along_edges(bundle, range.from, range.to, range.vreg));
+            }
+            if steps.is_over() {
+                return Err(TooMuch("too many values in memory through too many blocks"));
             }
         }
+        Ok(())
     }
 
     /// Moves between pieces that meet within a range, at other places than starts of blocks.
@@ -262,8 +269,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Moves along the edges into blocks where a virtual register is live within a range.
-    fn join_along_edges(&mut self, bundle: u32, from: u32, to: u32, vreg: u32) {
+    /// Moves along the edges into blocks where a virtual register is live within a range; returns how many blocks there are.
+    fn join_along_edges(&mut self, bundle: u32, from: u32, to: u32, vreg: u32) -> usize {
         let layout = self.layout;
         let def = &self.lives.defs[vreg as usize];
         let param_of = if def.param { def.block } else { NONE };
@@ -271,6 +278,7 @@ impl Resolver<'_> {
         if layout.start(block) < from {
             block += 1;
         }
+        let first = block;
         let end = self.starts[bundle as usize + 1] as usize;
         let mut at = self.starts[bundle as usize] as usize;
         at += self.pieces[at..end].partition_point(|p| p.0 <= from).saturating_sub(1);
@@ -294,6 +302,7 @@ impl Resolver<'_> {
             }
             block += 1;
         }
+        (block - first) as usize
     }
 
     /// Decides for each value where it is stored.

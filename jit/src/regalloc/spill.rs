@@ -16,6 +16,9 @@ use super::liveness::{self, Use};
 use super::registers::{Blocker, Conflict};
 use super::scan::{Need, Piece, Place, Scan, each};
 
+/// How many loops around a place are looked at.
+const MAX_LOOPS: usize = 64;
+
 impl Scan<'_> {
     fn uses_of(&self, piece: &Piece) -> &[Use] {
         &self.uses[piece.uses.0 as usize..piece.uses.1 as usize]
@@ -64,9 +67,7 @@ impl Scan<'_> {
         let next = ahead.first().map_or(u32::MAX, |u| u.pos);
         let bundle = self.bundles[piece.bundle as usize];
         let all = &self.uses[bundle.uses.0 as usize..bundle.uses.1 as usize];
-        let mut inner = self.layout.loop_at(at);
-        while inner != NONE {
-            let it = self.layout.loops[inner as usize];
+        for it in self.loops_around(self.layout.loop_at(at)) {
             if next < it.to || piece.to < it.to || it.from > at {
                 break;
             }
@@ -74,7 +75,6 @@ impl Scan<'_> {
                 let way = it.to.saturating_sub(at) + (behind.pos - it.from);
                 return cost.max(self.layout.weight_at(behind.pos) * nearness(way));
             }
-            inner = it.parent;
         }
         cost
     }
@@ -82,11 +82,8 @@ impl Scan<'_> {
     /// Weight of the place where a value is best loaded for a use, somewhere after `from`.
     fn weight_outside(&self, pos: u32, from: u32) -> f32 {
         let mut weight = self.layout.weight_at(pos);
-        let mut inner = self.layout.loop_at(pos);
-        while inner != NONE && self.layout.loops[inner as usize].from > from {
-            let it = &self.layout.loops[inner as usize];
+        for it in self.loops_around(self.layout.loop_at(pos)).take_while(|it| it.from > from) {
             weight = weight.min(it.outside);
-            inner = it.parent;
         }
         weight
     }
@@ -94,13 +91,20 @@ impl Scan<'_> {
     /// The best position to cut a piece, at `to` or before, but after `from`.
     fn best_cut(&self, from: u32, to: u32) -> u32 {
         let mut pos = to;
-        let mut inner = self.layout.loop_at(to);
-        while inner != NONE && self.layout.loops[inner as usize].from > from {
-            let it = &self.layout.loops[inner as usize];
+        for it in self.loops_around(self.layout.loop_at(to)).take_while(|it| it.from > from) {
             pos = pos.min(it.from);
-            inner = it.parent;
         }
         pos
+    }
+
+    /// A loop and those around it, innermost first, as far as is worth looking.
+    fn loops_around(&self, mut innermost: u32) -> impl Iterator<Item = &super::layout::Loop> {
+        let next = move || {
+            let it = self.layout.loops.get(innermost as usize)?;
+            innermost = it.parent;
+            Some(it)
+        };
+        std::iter::from_fn(next).take(MAX_LOOPS)
     }
 
     /// Cuts a piece that has a register until a conflict.

@@ -415,6 +415,10 @@ impl Emitter<'_> {
                 }
             }
             MOp::MovImm => self.mov_imm(self.r(0), i.imm),
+            MOp::MovType => {
+                self.push_pop(0xb8, self.r(0));
+                self.type_id(i.imm);
+            }
             MOp::MovRm => {
                 let rm = self.rm(i, 1);
                 self.may_fault(i);
@@ -449,6 +453,12 @@ impl Emitter<'_> {
                 let rm = self.rm(i, 0);
                 self.may_fault(i);
                 self.alu_imm(i.size, 7, rm, i.imm as i32);
+            }
+            MOp::CmpType => {
+                let rm = self.rm(i, 0);
+                self.may_fault(i);
+                self.asm.legacy(Enc::new(0, 0, 0x81).w(wide), 7, rm, false, 4);
+                self.type_id(i.imm);
             }
             MOp::Test if self.flags_are_set(i) => {}
             MOp::Test => self.asm.legacy(Enc::new(0, 0, 0x85).w(wide), self.r(1), Rm::Reg(self.r(0)), false, 0),
@@ -891,6 +901,13 @@ impl Emitter<'_> {
         self.asm.legacy(enc::MOVSXD, u, entry, false, 0);
         dynasm!(self.asm.code ; .arch x64 ; add Rq(u), Rq(t));
         self.group5(4, Rm::Reg(u));
+    }
+
+    /// A type's id as an immediate of 32 bits.
+    fn type_id(&mut self, id: i64) {
+        let target = RelocTarget::TypeId(wasm::TypeId(id as u32));
+        self.code.relocs.push(Reloc { at: self.asm.at(), target });
+        self.asm.imm32(id as i32);
     }
 
     fn reloc(&mut self, target: RelocTarget) {

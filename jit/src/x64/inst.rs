@@ -52,6 +52,8 @@ pub(crate) enum MOp {
     Copy,
     /// `d`; `imm`, `size`.
     MovImm,
+    /// `d`; the id of a type in `imm`.
+    MovType,
     /// `d, rm`; `enc`: any load or extension into an integer register; `size` 1 when the source is a byte register.
     MovRm,
     /// `u, rm`; `size`.
@@ -72,6 +74,8 @@ pub(crate) enum MOp {
     Cmp,
     /// `rm`; `imm`; `size` may be 1 or 2 for memory.
     CmpImm,
+    /// `rm`; the id of a type in `imm`; `size` 4 or 8.
+    CmpType,
     /// `u, u`.
     Test,
     /// `rm`; `imm`.

@@ -284,6 +284,11 @@ impl<'a> Lower<'a> {
                 self.load_const(d, i.ty, i.imm);
                 d
             }
+            Op::TypeId => {
+                let d = self.temp(i.ty);
+                self.emit(MInst::new(MOp::MovType).imm(i64::from(i.idx)), &[def(d)]);
+                d
+            }
             Op::Fconst => self.float_const(i.ty, i.imm),
             Op::Vconst => {
                 let bits = self.f.vectors[i.imm as usize];
@@ -438,7 +443,7 @@ impl<'a> Lower<'a> {
         let i = *self.f.inst(v);
         let size = i.ty.bytes() as u8;
         match i.op {
-            Op::Iconst | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase | Op::Param | Op::ExtU => {}
+            Op::Iconst | Op::TypeId | Op::Fconst | Op::Vconst | Op::Ctx | Op::MemBase | Op::Param | Op::ExtU => {}
             Op::Arg => self.arguments.push(v),
             Op::Proj => self.projections.push((i.idx, v)),
             Op::Add => self.add(v),
@@ -838,6 +843,13 @@ impl<'a> Lower<'a> {
         let i = *self.f.inst(v);
         let mut code = IntCc::from_code(i.aux);
         let (mut a, mut b) = (i.args[0], i.args[1]);
+        let right = *self.f.inst(b);
+        if right.op == Op::TypeId {
+            let a = self.rm(a);
+            let inst = MInst::new(MOp::CmpType).size(right.ty.bytes() as u8).imm(i64::from(right.idx));
+            self.emit_rm(inst, &[], a);
+            return int_condition(code);
+        }
         if self.f.as_iconst(a).is_some() || (self.can_fold(a) && !self.can_fold(b) && self.f.as_iconst(b).is_none()) {
             // A load is folded on the right.
             if self.f.as_iconst(b).is_none() {

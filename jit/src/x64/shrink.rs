@@ -33,8 +33,10 @@ impl Mapping {
         if self.next > 0 && self.cuts[self.next - 1].0 > at {
             self.next = self.cuts.partition_point(|c| c.0 <= at);
         }
-        while self.next < self.cuts.len() && self.cuts[self.next].0 <= at {
-            self.next += 1;
+        let near = self.cuts[self.next..].iter().take(8).take_while(|c| c.0 <= at).count();
+        self.next += near;
+        if near == 8 {
+            self.next += self.cuts[self.next..].partition_point(|c| c.0 <= at);
         }
         at - if self.next == 0 { 0 } else { self.cuts[self.next - 1].1 }
     }

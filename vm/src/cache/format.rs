@@ -85,7 +85,7 @@ impl Head {
     }
 }
 
-/// A recursion group of types: the id of its first member, and the members.
+/// A recursion group of types: the module's index of its first member, and the members.
 pub(crate) type Group = (u32, Vec<SubType>);
 
 /// Everything that starting needs and that is not an array to be mapped.

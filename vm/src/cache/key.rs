@@ -5,6 +5,7 @@
 
 use crate::MemoryMode;
 use crate::config::Config;
+use crate::parallel;
 use crate::sys::{guards_available, segment_available};
 use jit::{CpuFeatures, Settings};
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,9 @@ const PARALLEL: usize = 4 << 20;
 /// The digest of bytes.
 pub(crate) fn digest(bytes: &[u8]) -> Digest {
     let mut h = blake3::Hasher::new();
-    if bytes.len() >= PARALLEL {
-        h.update_rayon(bytes)
-    } else {
-        h.update(bytes)
+    let h = match parallel::pool().filter(|_| bytes.len() >= PARALLEL) {
+        Some(pool) => pool.install(|| h.update_rayon(bytes)),
+        None => h.update(bytes),
     };
     *h.finalize().as_bytes()
 }

@@ -11,7 +11,7 @@
 
 use super::directory::{Directory, Identity, Seal, is_private_file};
 use super::format::{CodeFile, Defect, MAGIC, Meta, Section};
-use super::image::CodeImage;
+use super::image::{CodeImage, Renamed};
 use super::key::{Digest, Target, digest, runs_on};
 use super::save::Saved;
 use super::sign::Key;
@@ -28,6 +28,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use wasm::HeldTypes;
 
 /// Where a module came from, and what follows from that.
 pub(crate) struct Origin {
@@ -140,9 +141,7 @@ fn read(
     }
     // Before reading: what changes later has another identity.
     let settled = identity.is_settled();
-    let mut bytes = Vec::with_capacity(identity.len() as usize + 1);
-    expect_to_fill(bytes.spare_capacity_mut());
-    file.read_to_end(&mut bytes).map_err(&io)?;
+    let bytes = contents(&mut file, identity.len(), engine.config().max_module).map_err(&io)?;
     if bytes.starts_with(&MAGIC) {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, PIPED)));
     }
@@ -152,6 +151,23 @@ fn read(
 }
 
 const PIPED: &str = "this is an artifact: it can be opened as a file only";
+
+/// Reads a file that says how long it is, which need not be so (a pipe, a device), unless it is longer than may be.
+fn contents(file: &mut File, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
+    let too_large = || {
+        let why = format!("it is larger than {most} bytes, which is the most that a module may have here");
+        std::io::Error::new(std::io::ErrorKind::FileTooLarge, why)
+    };
+    if len > most {
+        return Err(too_large());
+    }
+    let no_memory = |_| std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(len + 1).unwrap_or(usize::MAX)).map_err(no_memory)?;
+    expect_to_fill(bytes.spare_capacity_mut());
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
+}
 
 /// Makes a module of bytes.
 pub(crate) fn with_bytes(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
@@ -195,7 +211,7 @@ impl Finder<'_> {
         match loaded {
             Ok((file, meta)) => {
                 let checked = (!trusted && settled).then_some(identity);
-                self.types_agree(&meta).then_some(Loaded { file, meta, checked })
+                Some(Loaded { file, meta, checked })
             }
             Err(_) => {
                 // Nobody can use it.
@@ -205,10 +221,22 @@ impl Finder<'_> {
         }
     }
 
-    /// Lets the engine know the module's types; false if it knows some by other ids.
-    fn types_agree(&self, meta: &Meta) -> bool {
-        let types = self.engine.types();
-        meta.groups.iter().all(|(first, group)| types.intern_group(group.clone()).0 == *first)
+    /// Lets the engine know the module's types. Where it knows some by other ids, the module's tables are made anew of its bytes.
+    fn adopt_types(&self, file: &CodeFile, meta: &mut Meta) -> Result<Renamed> {
+        let (types, mut held) = (self.engine.types(), HeldTypes::default());
+        let known = &meta.module.types;
+        let agrees = std::mem::take(&mut meta.groups).into_iter().all(|(at, group)| {
+            let range = at as usize..at as usize + group.len();
+            known.get(range) == Some(types.intern_group(&mut held, group))
+        });
+        if agrees {
+            meta.module.held = held;
+            return Ok(Renamed::default());
+        }
+        let raw = wasm::parse(file.section(Section::Wasm), self.engine.config().features, types)?;
+        let raw = std::mem::replace(&mut meta.module, raw);
+        let both = raw.types.iter().copied().zip(meta.module.types.iter().copied());
+        Ok(both.filter(|(was, is)| was != is).collect())
     }
 
     fn module(&self, mut loaded: Loaded, file: Option<Source>) -> Result<Module> {
@@ -219,7 +247,8 @@ impl Finder<'_> {
         origin.guarded = loaded.file.head.guarded;
         origin.target = loaded.file.head.target();
         let validated = loaded.meta.validated;
-        origin.image = Some(Arc::new(CodeImage::new(loaded.file, &mut loaded.meta)));
+        let renamed = self.adopt_types(&loaded.file, &mut loaded.meta)?;
+        origin.image = Some(Arc::new(CodeImage::new(loaded.file, &mut loaded.meta, renamed)));
         (origin.file, origin.checked, origin.digest) = (file, loaded.checked, digest);
         origin.took = self.began.elapsed();
         Module::assemble(self.engine, bytes, loaded.meta.module, facts, origin, validated)
@@ -320,9 +349,6 @@ impl Finder<'_> {
         let meta = file.meta().map_err(|e| e.to_string())?;
         if !fits(&file, &meta) {
             return Err(Defect::Damaged.to_string());
-        }
-        if !self.types_agree(&meta) {
-            return Err("the engine knows its types by other names".into());
         }
         let mut module = self.module(Loaded { file, meta, checked: None }, None).map_err(|e| e.to_string())?;
         if let Some(inner) = Arc::get_mut(&mut module.inner) {

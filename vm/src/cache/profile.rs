@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Bytes of bodies that are not worth the trouble.
 const LITTLE: usize = 16 << 10;
+/// And so many that the rest is left to the next time.
+const MUCH: usize = 4 << 20;
 /// How long somebody who has left a note may take to have it worked on.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,8 +42,14 @@ impl Module {
             return Ok(false);
         }
         let code = self.code(inner.origin.guarded);
-        let functions = code.native.without_code(code.translated());
-        let bytes: usize = functions.iter().map(|&f| inner.raw.bodies[f as usize].range().len()).sum();
+        let mut bytes = 0;
+        let mut take = |f: &u32| {
+            let with_it = bytes + inner.raw.bodies[*f as usize].range().len();
+            let fits = with_it <= MUCH;
+            bytes = if fits { with_it } else { bytes };
+            fits
+        };
+        let functions: Vec<u32> = code.native.without_code(code.translated()).into_iter().filter(&mut take).collect();
         if bytes < LITTLE {
             return Ok(false);
         }

@@ -221,7 +221,6 @@ struct Assembled {
 /// Arranges code of functions for a file; `None` if the module cannot be in one.
 /// With `image`, what memory 0 holds at first is in it page by page, to be mapped.
 fn assemble(inner: &ModuleInner, functions: Vec<Compiled>, image: bool) -> Result<Option<Assembled>> {
-    let Some(groups) = groups(inner) else { return Ok(None) };
     let raw = &inner.raw;
     let mut a = Arrangement::new(raw.bodies.len(), MAX_SIZE);
     a.exits(inner)?;
@@ -244,7 +243,7 @@ fn assemble(inner: &ModuleInner, functions: Vec<Compiled>, image: bool) -> Resul
     let image = if image { memory_image(inner) } else { None };
     let (runs, image) = image.map_or((None, Vec::new()), |(runs, image)| (Some(runs), image));
     let meta = Meta {
-        groups,
+        groups: groups(inner),
         module: raw.clone(),
         validated: inner.validated.load(Ordering::Relaxed),
         facts: inner.facts.get().cloned(),
@@ -282,20 +281,19 @@ impl Assembled {
     }
 }
 
-/// The recursion groups of a module's types; `None` if another engine may know one by another id.
-fn groups(inner: &ModuleInner) -> Option<Vec<Group>> {
+/// The recursion groups of a module's types.
+fn groups(inner: &ModuleInner) -> Vec<Group> {
     let types = inner.engine.types();
-    let (mut seen, mut groups) = (HashSet::new(), Vec::new());
-    for &ty in &inner.raw.types {
-        if types.is_displaced(ty) {
-            return None;
+    let (mut seen, mut groups, mut at) = (HashSet::new(), Vec::new(), 0);
+    while let Some(&ty) = inner.raw.types.get(at) {
+        let group = types.group(ty);
+        let len = group.len();
+        if seen.insert(ty) {
+            groups.push((at as u32, group.to_vec()));
         }
-        let (group, first) = types.group(ty);
-        if seen.insert(first) {
-            groups.push((first.0, group.to_vec()));
-        }
+        at += len.max(1);
     }
-    Some(groups)
+    groups
 }
 
 /// Memory 0 after its active segments, if it has an image.
@@ -369,10 +367,9 @@ fn keep(module: &Module, functions: Vec<Compiled>, out: Option<&Path>) -> Result
         wasm_bytes: inner.bytes.len() as u64,
         ..Ahead::default()
     };
-    let displaced =
-        || Error::Unsupported("two of the module's types have the same id; it cannot be compiled ahead".into());
+    let unwritable = || Error::Unsupported("the tables of its code cannot be written down".into());
     // An artifact is copied when it runs, and data that is there twice would be copied twice.
-    let assembled = assemble(inner, functions, out.is_none())?.ok_or_else(displaced)?;
+    let assembled = assemble(inner, functions, out.is_none())?.ok_or_else(unwritable)?;
     ahead.code_bytes = assembled.code_len as u64;
     let digest = inner.origin.digest.get_or_init(|| digest(&inner.bytes));
     let key = inner.origin.target.key(digest);

@@ -377,6 +377,7 @@ pub(crate) mod ops {
         CopyTwo "abcd" Int &[control::copy_two];
         CopyV128 "ab" V128 &[control::copy_v128];
         CopyFar "" Int &[control::copy_far];
+        CopyMany "x" Int &[control::copy_many];
         Spill "a" Int control::SPILL;
         Const32 "ax" Int &[control::const32];
         Const64 "a" Int &[control::const64];

@@ -2,7 +2,7 @@
 //!
 //! In: [`jit::Code`] of functions, and their types. Out: bytes with their offsets, relative calls filled in, and the tables
 //! that belong to them. The same arrangement is made for running code and for a file of it. Invariant: nothing in the bytes
-//! depends on where they will lie, or on anything of this process but the ids of types.
+//! depends on where they will lie, or on anything of this process but the ids of types, which the tables tell.
 //!
 //! ```text
 //!   | exit adapters | code … | stubs | adapters | code … |
@@ -36,6 +36,15 @@ pub(crate) enum Adapter {
     Tail(TypeId),
     ExitOwn(TypeId),
     ExitReference(TypeId),
+}
+
+impl Adapter {
+    /// Knows its type by another id from now on.
+    pub(crate) fn rename(&mut self, to: &impl Fn(TypeId) -> TypeId) {
+        use Adapter::*;
+        let (Enter(id) | EnterLoop(id) | Tail(id) | ExitOwn(id) | ExitReference(id)) = self;
+        *id = to(*id);
+    }
 }
 
 /// A function or loop with its code.
@@ -203,6 +212,7 @@ impl Arrangement {
                     at => at,
                 },
                 RelocTarget::ReferenceAdapter(ty) => self.adapter(module, Adapter::ExitReference(ty))?,
+                RelocTarget::TypeId(_) => continue,
             };
             let field = field as usize;
             let distance = i64::from(target) - (at + field + 4) as i64;

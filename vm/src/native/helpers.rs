@@ -11,6 +11,7 @@ use crate::runtime::context::{Unwind, VmContext};
 use crate::runtime::exception::Exception;
 use crate::runtime::gc::collect::collect_exceptions;
 use crate::runtime::gc::object::Live;
+use crate::runtime::limits;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
 use crate::trap::TrapKind;
@@ -161,8 +162,7 @@ helper! {
     fn memory_grow(ctx, index_of, delta) -> u64 {
         let m = memory(ctx, index_of);
         let is64 = (*m).ty.is64;
-        let limit = (*(*ctx).store).limits.memory_bytes;
-        LinearMemory::grow(m, index(is64, delta), limit).unwrap_or(grow_failed(is64))
+        limits::grow_memory((*ctx).store, m, index(is64, delta)).unwrap_or(grow_failed(is64))
     }
 
     fn memory_fill(ctx, index_of, at, value, len) -> Answer {
@@ -214,8 +214,7 @@ helper! {
     fn table_grow(ctx, index_of, delta, value) -> u64 {
         let t = table(ctx, index_of);
         let is64 = (*t).ty.is64;
-        let limit = (*(*ctx).store).limits.table_elements;
-        (*t).grow(index(is64, delta), value, limit).unwrap_or(grow_failed(is64))
+        limits::grow_table((*ctx).store, t, index(is64, delta), value).unwrap_or(grow_failed(is64))
     }
 
     fn table_fill(ctx, index_of, at, value, len) -> Answer {
@@ -314,7 +313,8 @@ unsafe fn exception_of(ctx: Ctx, tag: u64) -> Option<u64> {
         let tag = d.tag(tag as u32);
         let params = d.module.func_type((*tag).ty).params;
         let values = values_of(ctx, &params);
-        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values })
+        let limit = (*(*ctx).store).exceptions_limit();
+        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values }, limit)
     }
 }
 

@@ -7,10 +7,11 @@
 use crate::cache::CodeImage;
 use crate::module::ModuleInner;
 use jit::abi::TrapCode;
-use jit::{Code, CodeStats, Entry, Landing, Place, Reloc, TrapSite};
+use jit::{Code, CodeStats, Entry, Landing, Place, Reloc, RelocTarget, TrapSite};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use wasm::TypeId;
 
 /// What a piece of placed code is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -101,9 +102,24 @@ impl Placed {
         Some(placed)
     }
 
+    /// Where ids of types are in the code, and whose.
+    pub(crate) fn type_ids(&self) -> impl Iterator<Item = (u32, TypeId)> {
+        let id = |r: &Reloc| if let RelocTarget::TypeId(id) = r.target { Some((r.at, id)) } else { None };
+        self.relocs.iter().filter_map(id)
+    }
+
+    /// Knows types by other ids from now on.
+    pub(crate) fn rename(&mut self, to: &impl Fn(TypeId) -> TypeId) {
+        for r in &mut self.relocs {
+            if let RelocTarget::TypeId(id) | RelocTarget::ReferenceAdapter(id) = &mut r.target {
+                *id = to(*id);
+            }
+        }
+    }
+
     /// Offsets of the distances of relative calls.
     pub(crate) fn calls_by_offset(&self) -> impl Iterator<Item = usize> {
-        self.relocs.iter().map(|r| r.at as usize)
+        self.relocs.iter().filter(|r| !matches!(r.target, RelocTarget::TypeId(_))).map(|r| r.at as usize)
     }
 
     /// Bytes of instructions and constants.

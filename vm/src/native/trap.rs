@@ -26,10 +26,15 @@ pub(crate) unsafe extern "C" fn note_fault(data: *mut u8, pc: usize, sp: usize, 
     // SAFETY: the caller's contract; the emergency stack is only used here.
     unsafe {
         let vm = data.cast::<VmStore>();
-        if (*vm).native_sp == 0 || ((*vm).fault.foreign && (*vm).fault.pc == pc) {
+        if (*vm).native_sp == 0 {
             return 0;
         }
         let fault = &raw mut (*vm).fault;
+        if (*fault).foreign && (*fault).pc == pc {
+            // Whoever handles it may let the code go on, and it may fault here again.
+            (*fault).foreign = false;
+            return 0;
+        }
         ((*fault).pc, (*fault).sp, (*fault).address, (*fault).signal) = (pc, sp, address, signal);
         (*fault).foreign = false;
         let top = (*vm).emergency_top - 16;

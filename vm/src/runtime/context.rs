@@ -14,7 +14,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
-use wasm::layout;
+use wasm::{HeldTypes, layout};
 
 /// A 64-bit cell of a frame, table or global.
 pub(crate) type Slot = u64;
@@ -104,6 +104,8 @@ pub(crate) struct HostFunc {
     pub(crate) call: Box<HostCall>,
     /// Slots that arguments or results take, whichever is more.
     pub(crate) slots: u32,
+    /// Keeps its type.
+    pub(crate) _types: HeldTypes,
 }
 
 /// Why guest code was left before it was done.
@@ -260,7 +262,9 @@ pub(crate) struct VmStore {
     pub(crate) trace: crate::interp::backtrace::Trace,
     /// Memories whose guard pages guest code of this store may hit.
     pub(crate) guarded: SmallVec<[*const LinearMemory; 1]>,
-    pub(crate) limits: crate::store::StoreLimits,
+    pub(crate) limits: super::limits::StoreLimits,
+    /// Bytes of the store's memories and tables.
+    pub(crate) bytes: u64,
     /// Objects, once there is one.
     pub(crate) heap: Option<Box<super::gc::heap::Heap>>,
     /// Where the next ones go, as soon as there is an instance with types of objects.

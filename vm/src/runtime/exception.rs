@@ -11,6 +11,10 @@ use crate::store::TagData;
 const MAX_EXCEPTIONS: usize = 1 << 21;
 /// So many references at least are handed out between two collections that have no other reason.
 const MIN_THRESHOLD: usize = 4096;
+/// Or so many bytes of values.
+const MIN_BYTES: u64 = 16 << 20;
+/// Bytes of exceptions without a limit.
+const MAX_BYTES: u64 = 4 << 30;
 /// The tag of references.
 const TAG: u64 = 0xe << 60;
 
@@ -52,21 +56,36 @@ pub(crate) struct ExceptionList {
     /// References handed out since the last collection, and exceptions that it has left.
     since: usize,
     left: usize,
+    /// Bytes of all of them, and of those that the last collection has left.
+    bytes: u64,
+    bytes_left: u64,
+}
+
+impl Exception {
+    fn bytes(&self) -> u64 {
+        (size_of::<Option<Entry>>() + size_of_val(&*self.values)) as u64
+    }
 }
 
 impl ExceptionList {
-    /// Adds an exception; answers the reference to it, or `None` when the guest refers to too many.
-    pub(crate) fn add(&mut self, e: Exception) -> Option<u64> {
+    /// Adds an exception; answers the reference to it, or `None` when the guest refers to too many, or to more bytes than the limit.
+    pub(crate) fn add(&mut self, e: Exception, limit: Option<u64>) -> Option<u64> {
+        let bytes = self.bytes + e.bytes();
+        if bytes > limit.unwrap_or(MAX_BYTES) || (self.free.is_empty() && self.entries.len() == MAX_EXCEPTIONS) {
+            return None;
+        }
+        self.bytes = bytes;
         let e = Entry { exception: e, kept: false, escaped: false, marked: false };
         if let Some(i) = self.free.pop() {
             self.entries[i as usize] = Some(e);
             return Some(TAG | u64::from(i));
         }
-        if self.entries.len() == MAX_EXCEPTIONS {
-            return None;
-        }
         self.entries.push(Some(e));
         Some(TAG | (self.entries.len() as u64 - 1))
+    }
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
@@ -97,7 +116,8 @@ impl ExceptionList {
     pub(crate) fn remove(&mut self, reference: u64) {
         let place = reference as u32;
         let Some(entry) = self.entries.get_mut(place as usize) else { return };
-        if entry.take_if(|e| !e.kept && !e.escaped).is_some() {
+        if let Some(e) = entry.take_if(|e| !e.kept && !e.escaped) {
+            self.bytes -= e.exception.bytes();
             self.free.push(place);
         }
     }
@@ -105,8 +125,11 @@ impl ExceptionList {
     // ---- collection
 
     /// Whether there have been enough references since the last collection.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self, limit: Option<u64>) -> bool {
+        // Half of what is left to the limit, so that it is reached in few steps.
+        let room = limit.unwrap_or(MAX_BYTES).saturating_sub(self.bytes_left) / 2;
         self.since >= self.left.max(MIN_THRESHOLD)
+            || self.bytes.saturating_sub(self.bytes_left) >= self.bytes_left.max(MIN_BYTES).min(room)
     }
     /// The values of those that stay in any case, in slots; they are marked.
     pub(crate) fn mark_roots(&mut self, mut each: impl FnMut(u64)) {
@@ -125,7 +148,8 @@ impl ExceptionList {
     pub(crate) fn sweep(&mut self) {
         (self.since, self.left) = (0, 0);
         for (i, entry) in self.entries.iter_mut().enumerate() {
-            if entry.take_if(|e| !e.marked).is_some() {
+            if let Some(e) = entry.take_if(|e| !e.marked) {
+                self.bytes -= e.exception.bytes();
                 self.free.push(i as u32);
             }
             if let Some(e) = entry {
@@ -133,5 +157,6 @@ impl ExceptionList {
                 self.left += 1;
             }
         }
+        self.bytes_left = self.bytes;
     }
 }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! *Checked*: for 64-bit memories, other page sizes, and where the reservation cannot be had; every access compares
-//! with the length, and the base may move when it grows (never for shared memories: they reserve their maximum).
+//! with the length. As much address space is reserved as the maximum asks for, within reason and if the system grants it; beyond that the
+//! base moves when the memory grows (never for shared memories: they reserve their maximum), to twice the space each time.
 
 use super::context::VmMemory;
 use super::image::MemoryImage;
@@ -25,6 +26,11 @@ use wasm::MemoryType;
 
 /// Greatest number of bytes an access can end behind the base: index, offset, and the width of a v128.
 const GUARDED_RESERVATION: usize = (8 << 30) + (64 << 10);
+
+/// Address space of a checked memory whose maximum does not ask for less.
+const CHECKED_RESERVATION: u64 = 8 << 30;
+/// And where the system does not grant that: room beyond the initial size.
+const MODEST_ROOM: u64 = 16 << 20;
 
 /// Greatest size of a checked memory in bytes: what an address space can be expected to give.
 const MAX_BYTES: u64 = 1 << 46;
@@ -77,8 +83,7 @@ impl LinearMemory {
         let (reservation, image) = match reserved {
             Some(r) => r,
             None => {
-                let bytes = if ty.shared { max_bytes } else { min };
-                let mut mapping = Mapping::reserve(bytes as usize).map_err(|e| cannot_map(bytes, &e))?;
+                let mut mapping = checked(min, max_bytes, ty.shared)?;
                 mapping.set_accessible(min as usize).map_err(|e| cannot_map(min, &e))?;
                 (Reservation::new(mapping), None)
             }
@@ -144,11 +149,10 @@ impl LinearMemory {
                 mapping.make_accessible(bytes as usize).ok()?;
             } else {
                 // Doubling keeps growth page by page linear in the bytes moved.
-                let roomy = (bytes as usize).max(mapping.reserved().saturating_mul(2).min(bytes as usize + (64 << 20)));
-                if bytes as usize > mapping.reserved() && mapping.grow_moving(roomy).is_err() {
-                    mapping.grow_moving(bytes as usize).ok()?;
+                let roomy = bytes.max(2 * mapping.reserved() as u64).min((*this).max_bytes);
+                if mapping.grow_moving(bytes as usize, roomy as usize).is_err() {
+                    mapping.grow_moving(bytes as usize, bytes as usize).ok()?;
                 }
-                mapping.make_accessible(bytes as usize).ok()?;
                 (*this).vm.base = mapping.base();
             }
             (*this).vm.len.store(bytes as usize, Ordering::Release);
@@ -178,6 +182,16 @@ fn guarded(engine: &Engine, bytes: usize, image: Option<&Arc<MemoryImage>>) -> O
     }
     reservation.prepare(bytes, image).ok()?;
     Some(reservation)
+}
+
+/// Address space for a checked memory; all that it may ever need if it is shared.
+fn checked(min: u64, max: u64, shared: bool) -> Result<Mapping> {
+    let reserve = |bytes: u64| Mapping::reserve(bytes as usize);
+    if shared {
+        return reserve(max).map_err(|e| cannot_map(max, &e));
+    }
+    let all = reserve(max.min(min.max(CHECKED_RESERVATION)));
+    all.or_else(|_| reserve(max.min(min + MODEST_ROOM))).or_else(|_| reserve(min)).map_err(|e| cannot_map(min, &e))
 }
 
 fn too_large(pages: u64) -> Error {

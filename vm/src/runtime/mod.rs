@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub(crate) mod exception;
 pub(crate) mod gc;
 pub(crate) mod image;
+pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod parking;
 pub(crate) mod pool;

@@ -2,6 +2,7 @@
 
 use super::context::{Slot, VmTable};
 use crate::error::{Error, Result};
+use std::alloc::Layout;
 use wasm::TableType;
 
 /// A table of one store.
@@ -24,8 +25,8 @@ impl TableData {
         if ty.min > Self::MAX_ELEMENTS {
             return Err(Error::limit(format!("table of {} elements is larger than this runtime allows", ty.min)));
         }
-        // `vec![0; n]` asks for zeroed pages, which cost nothing until they are touched.
-        let elements = vec![init; ty.min as usize];
+        let elements = filled(ty.min as usize, init)
+            .ok_or_else(|| Error::limit(format!("there is no memory for a table of {} elements", ty.min)))?;
         let mut t = TableData { vm: VmTable { base: std::ptr::null_mut(), len: 0 }, ty, elements };
         t.publish();
         Ok(t)
@@ -54,7 +55,9 @@ impl TableData {
         if new > max && delta > 0 {
             return None;
         }
-        self.elements.try_reserve_exact(delta as usize).ok()?;
+        // With room to grow, if there is memory for that.
+        let more = delta as usize;
+        self.elements.try_reserve(more).or_else(|_| self.elements.try_reserve_exact(more)).ok()?;
         self.elements.resize(new as usize, init);
         self.publish();
         Some(old)
@@ -64,5 +67,53 @@ impl TableData {
     pub(crate) fn range(&self, start: u64, len: u64) -> Option<std::ops::Range<usize>> {
         let end = start.checked_add(len).filter(|&e| e <= self.len())?;
         Some(start as usize..end as usize)
+    }
+}
+
+/// So many elements, if there is memory for them.
+fn filled(n: usize, init: Slot) -> Option<Vec<Slot>> {
+    let mut elements = Vec::new();
+    if n > 0 && init == 0 {
+        let layout = Layout::array::<Slot>(n).ok()?;
+        // SAFETY: the layout is not empty; zeroed memory of that layout is what a vector of so many zeros has. Asked for zeroed pages, the
+        // system gives such that cost nothing until they are touched.
+        return unsafe {
+            let base = std::alloc::alloc_zeroed(layout).cast::<Slot>();
+            (!base.is_null()).then(|| Vec::from_raw_parts(base, n, n))
+        };
+    }
+    elements.try_reserve_exact(n).ok()?;
+    elements.resize(n, init);
+    Some(elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm::RefType;
+
+    fn ty(min: u64) -> TableType {
+        TableType { element: RefType::FUNCREF, min, max: None, is64: true }
+    }
+
+    #[test]
+    fn tables_begin_filled() {
+        for init in [0, 7] {
+            let mut t = TableData::new(ty(1000), init).unwrap();
+            assert_eq!(t.grow(1, 5, None), Some(1000));
+            assert!(t.elements_mut()[..1000].iter().all(|&e| e == init) && t.elements_mut()[1000] == 5);
+        }
+        assert_eq!(TableData::new(ty(0), 0).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn growth_one_by_one_moves_a_table_seldom() {
+        let (mut t, mut moves) = (TableData::new(ty(0), 0).unwrap(), 0);
+        for _ in 0..100_000 {
+            let before = t.elements.capacity();
+            t.grow(1, 0, None).unwrap();
+            moves += usize::from(t.elements.capacity() != before);
+        }
+        assert!(moves < 32, "{moves}");
     }
 }

@@ -204,18 +204,30 @@ impl Mapping {
         if rc == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Grows to `bytes`, all accessible; the range may move, so no pointer into it may be kept across the call.
-    pub(crate) fn grow_moving(&mut self, bytes: usize) -> io::Result<()> {
-        let want = round_up(bytes).ok_or_else(too_large)?;
-        if want <= self.reserved {
-            return self.make_accessible(want);
+    /// Grows the reservation to `reserved` bytes, if it is smaller, with the first `bytes` accessible. The range may move, so no pointer
+    /// into it may be kept across the call.
+    pub(crate) fn grow_moving(&mut self, bytes: usize, reserved: usize) -> io::Result<()> {
+        if reserved > self.reserved {
+            let mut bigger = Mapping::reserve(reserved)?;
+            bigger.make_accessible(bytes.max(self.accessible))?;
+            self.copy_pages(&mut bigger);
+            *self = bigger;
         }
-        let mut bigger = Mapping::reserve(want)?;
-        bigger.make_accessible(want)?;
-        // SAFETY: both ranges are owned, accessible for `accessible` bytes, and disjoint.
-        unsafe { ptr::copy_nonoverlapping(self.base(), bigger.base(), self.accessible) };
-        *self = bigger;
-        Ok(())
+        self.make_accessible(bytes)
+    }
+
+    /// Copies all that is accessible, but for pages of zeros: those need no memory until they are written.
+    fn copy_pages(&self, to: &mut Mapping) {
+        let (page, from) = (page_size(), self.base());
+        for at in (0..self.accessible).step_by(page) {
+            // SAFETY: both ranges are owned, accessible for `self.accessible` bytes, which are whole pages, and disjoint.
+            unsafe {
+                let words = std::slice::from_raw_parts(from.add(at).cast::<u64>(), page / 8);
+                if words.iter().any(|&w| w != 0) {
+                    ptr::copy_nonoverlapping(from.add(at), to.base().add(at), page);
+                }
+            }
+        }
     }
 }
 
@@ -267,5 +279,31 @@ impl Drop for FileView {
     fn drop(&mut self) {
         // SAFETY: the range was mapped by `new` and is owned by this value.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_keeps_its_contents_and_untouched_pages_take_no_memory() {
+        let page = page_size();
+        let mut m = Mapping::reserve(4 * page).unwrap();
+        m.make_accessible(4 * page).unwrap();
+        // SAFETY: within the mapping.
+        unsafe { *m.base().add(2 * page + 5) = 7 };
+        let before = m.base();
+        m.grow_moving(4 * page, 4 * page).unwrap();
+        assert_eq!(m.base(), before);
+        m.grow_moving(5 * page, 8 * page).unwrap();
+        assert_eq!((m.reserved(), m.accessible()), (8 * page, 5 * page));
+        // SAFETY: as above.
+        let (moved, resident) = unsafe {
+            let mut pages = [0u8; 5];
+            assert_eq!(libc::mincore(m.base().cast(), 5 * page, pages.as_mut_ptr()), 0);
+            (*m.base().add(2 * page + 5), pages)
+        };
+        assert_eq!((moved, resident.map(|r| r & 1)), (7, [0, 0, 1, 0, 0]));
     }
 }

@@ -10,6 +10,7 @@ use crate::native::code::Compiled;
 use jit::passes::Pass;
 use jit::{CompileError, Entry, ModuleEnv, Settings, Stage};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Code that is not published yet, when its compilation began and how long it took.
@@ -39,18 +40,50 @@ pub(crate) fn draft(module: &ModuleInner, guarded: bool, own_func: u32, entry: E
         module.engine.log().refused(module, own_func, entry, Refusal::Unsupported("it is to be interpreted"), began);
         return None;
     }
+    if may_take(module, own_func) > module.engine.config().max_code.unwrap_or(u64::MAX) {
+        let why = Refusal::Unsupported("compiling it may take more memory than the limit allows");
+        module.engine.log().refused(module, own_func, entry, why, began);
+        return None;
+    }
     let settings = settings(module, guarded);
     let outcome = catch_unwind(AssertUnwindSafe(|| jit::compile(&env(module), own_func, entry, &settings)));
     let refusal = match outcome {
         Ok(Ok(code)) => {
             return Some(Draft { compiled: Compiled { own_func, entry, code }, began, took: began.elapsed() });
         }
-        Ok(Err(CompileError::Unsupported { what, .. })) => Refusal::Unsupported(what),
+        Ok(Err(CompileError::Unsupported { what, .. } | CompileError::TooMuch { what, .. })) => {
+            Refusal::Unsupported(what)
+        }
         Ok(Err(CompileError::Invalid { .. })) => Refusal::Invalid,
         Err(_) => Refusal::Panicked,
     };
     module.engine.log().refused(module, own_func, entry, refusal, began);
     None
+}
+
+/// Bytes that compiling a function may take, as a rule.
+fn may_take(module: &ModuleInner, own_func: u32) -> u64 {
+    const PER_BYTE: u64 = 300;
+    module.raw.bodies[own_func as usize].range().len() as u64 * PER_BYTE
+}
+
+impl Draft {
+    /// Bytes of the code.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.compiled.code.bytes.len() as u64
+    }
+}
+
+/// As many of the drafts as there is room for in the module's code, and the rest.
+fn within_limit(module: &ModuleInner, mut drafts: Vec<Draft>) -> (Vec<Draft>, Vec<Draft>) {
+    let Some(most) = module.engine.config().max_code else { return (drafts, Vec::new()) };
+    let fits = |d: &Draft| {
+        let add = |n: u64| n.checked_add(d.bytes()).filter(|&n| n <= most);
+        module.code_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    };
+    let first = drafts.iter().position(|d| !fits(d)).unwrap_or(drafts.len());
+    let rest = drafts.split_off(first);
+    (drafts, rest)
 }
 
 /// Whether the function is one that the engine shall leave to the interpreter.
@@ -62,15 +95,20 @@ fn is_kept(module: &ModuleInner, own_func: u32) -> bool {
 
 /// Publishes a batch of compiled functions; false when there was no room for one of them.
 pub(crate) fn publish(module: &Module, guarded: bool, drafts: Vec<Draft>) -> bool {
-    if drafts.is_empty() {
-        return true;
-    }
     let log = module.inner.engine.log();
+    let (drafts, rest) = within_limit(&module.inner, drafts);
+    let mut all = rest.is_empty();
+    for d in rest {
+        let why = Refusal::NoMemory("the module's code has reached its limit".into());
+        log.refused(&module.inner, d.compiled.own_func, d.compiled.entry, why, d.began);
+    }
+    if drafts.is_empty() {
+        return all;
+    }
     let entered: Vec<Entered> = drafts.iter().map(Entered::of).collect();
     let batch = drafts.into_iter().map(|d| d.compiled).collect();
     let outcomes = module.code(guarded).native.publish(module, guarded, batch);
     let mut published = Vec::with_capacity(entered.len());
-    let mut all = true;
     for (mut e, outcome) in entered.into_iter().zip(outcomes) {
         match outcome {
             Ok(location) => {

@@ -6,9 +6,10 @@ use super::queue::STACK;
 use crate::cache::Progress;
 use crate::module::Module;
 use crate::native::code::Compiled;
+use crate::sys::on_stack;
 use jit::Entry;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Fewer functions than these are not worth another thread.
 const PER_THREAD: usize = 16;
@@ -29,11 +30,16 @@ pub(crate) fn compile(
     let total = functions.len();
     let threads = module.inner.engine.config().eager_threads().clamp(1, total.div_ceil(PER_THREAD).max(1));
     let (next, drafts) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(total)));
-    let done = AtomicUsize::new(0);
+    let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let most = module.inner.engine.config().max_code.unwrap_or(u64::MAX);
     let work = || {
         let mut own = Vec::new();
         while let Some(&f) = functions.get(next.fetch_add(1, Ordering::Relaxed)) {
-            own.extend(draft(&module.inner, guarded, f, Entry::Function));
+            // What is not published is not made either.
+            let room = bytes.load(Ordering::Relaxed) < most;
+            let made = room.then(|| draft(&module.inner, guarded, f, Entry::Function)).flatten();
+            bytes.fetch_add(made.as_ref().map_or(0, Draft::bytes), Ordering::Relaxed);
+            own.extend(made);
             progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
         }
         drafts.lock().unwrap_or_else(|e| e.into_inner()).extend(own);
@@ -41,8 +47,11 @@ pub(crate) fn compile(
     std::thread::scope(|scope| {
         for i in 0..threads {
             let builder = std::thread::Builder::new().name(format!("compile {i}")).stack_size(STACK);
-            // Without a single thread nothing is compiled, and the interpreter runs it all.
             if builder.spawn_scoped(scope, work).is_err() {
+                // Whoever waits can do it: all of it, if there is no other thread.
+                if i == 0 {
+                    let _ = on_stack(STACK, work);
+                }
                 break;
             }
         }

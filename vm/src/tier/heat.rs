@@ -59,13 +59,14 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
     let job = |entry| Job::new(module, guarded, own_func, entry);
     let queue = module.inner.engine.queue();
     let at = if header { loops.last().copied() } else { None };
+    let enough = config.samples(module.inner.raw.bodies[own_func as usize].range().len());
     match at {
         None => {
             heat.entries.fetch_add(1, Ordering::Relaxed);
         }
         Some(l) => {
             l.heat.fetch_add(1, Ordering::Relaxed);
-            if let Some(l) = wanted_loop(heat, samples, &loops, config) {
+            if let Some(l) = wanted_loop(heat, samples >= enough, &loops, config) {
                 queue.request(job(Entry::Loop(l.offset)), &l.state, config);
                 // The next run enters the function, for which this one need not.
                 if config.cache.is_some() && config.threshold > 0 {
@@ -74,7 +75,7 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
             }
         }
     }
-    if samples >= config.samples() && config.threshold > 0 {
+    if samples >= enough && config.threshold > 0 {
         queue.request(job(Entry::Function), &heat.state, config);
     }
     let native = at.map_or(std::ptr::null(), |l| l.native.load(Ordering::Acquire).cast_const());
@@ -84,13 +85,13 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
 
 /// The loop from which on the rest of a function is to be compiled now, if one of its back edges is not the first to be seen:
 /// the outermost that is seen iterating, because code that is entered there is as good as the function's own.
-fn wanted_loop<'a>(heat: &FuncHeat, samples: u32, loops: &[&'a Loop], config: &Config) -> Option<&'a Loop> {
+fn wanted_loop<'a>(heat: &FuncHeat, hot: bool, loops: &[&'a Loop], config: &Config) -> Option<&'a Loop> {
     let innermost = loops.last()?;
     let wanted = match State::of(&heat.state) {
         _ if config.threshold == 0 => return Some(innermost),
         State::Refused => false,
         State::Done => innermost.late.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= LATE,
-        State::Cold | State::Queued => samples >= config.samples() && heat.entries.load(Ordering::Relaxed) == 0,
+        State::Cold | State::Queued => hot && heat.entries.load(Ordering::Relaxed) == 0,
     };
     // A loop that has been asked for will do.
     if !wanted || loops.iter().any(|l| State::of(&l.state) != State::Cold) {

@@ -9,6 +9,7 @@ use super::compile::{draft, publish};
 use crate::cache::save_in_background;
 use crate::config::Config;
 use crate::module::{Module, ModuleInner};
+use crate::sys::on_stack;
 use jit::Entry;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
@@ -256,11 +257,13 @@ pub(crate) fn compile_now(module: &Module, guarded: bool, own_func: u32) {
     }
 }
 
-/// Compiles on a thread of its own, whose stack is large enough, while the present one waits.
+/// Compiles on a thread of its own, whose stack is large enough, while the present one waits; if there is none, on such a stack.
 fn run_and_wait(job: Job) {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("compile".into()).stack_size(STACK);
-        // Without a thread the function stays in the interpreter.
-        let _ = builder.spawn_scoped(scope, || job.run());
+        if builder.spawn_scoped(scope, || job.run()).is_err() {
+            // Without a stack the function stays in the interpreter.
+            let _ = on_stack(STACK, || job.run());
+        }
     });
 }

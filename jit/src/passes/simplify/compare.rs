@@ -71,9 +71,11 @@ pub(super) fn icmp(f: &mut Func, i: &Inst) -> Option<Value> {
     if a == b {
         return truth(f, holds(cc, 0, 0, ty));
     }
+    // Ids of types right, as constants are.
+    let [ida, idb] = [a, b].map(|v| f.inst(v).op == Op::TypeId);
     narrow(f, i, cc).or_else(|| {
         // One order for equal comparisons.
-        (a > b).then(|| super::icmp(f, cc.swap(), b, a, i.pos))
+        (if ida == idb { a > b } else { ida }).then(|| super::icmp(f, cc.swap(), b, a, i.pos))
     })
 }
 

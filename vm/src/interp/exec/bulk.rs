@@ -4,6 +4,7 @@ use super::access;
 use crate::instance::InstanceData;
 use crate::interp::dispatch::{Acc, Dst, Handler, Mem, S, handler};
 use crate::runtime::bulk;
+use crate::runtime::limits;
 use crate::runtime::memory::LinearMemory;
 use crate::runtime::table::TableData;
 use crate::trap::TrapKind;
@@ -44,9 +45,8 @@ handler! {
     pub(crate) fn memory_grow(s) {
         let i = *s.inst();
         let m: *mut LinearMemory = *(*s.ctx).memories.add(i.x as usize);
-        let limit = (*(*s.ctx).store).limits.memory_bytes;
         let failed = if (*m).ty.is64 { u64::MAX } else { u64::from(u32::MAX) };
-        *s.slot(i.a) = LinearMemory::grow(m, *s.slot(i.b), limit).unwrap_or(failed);
+        *s.slot(i.a) = limits::grow_memory((*s.ctx).store, m, *s.slot(i.b)).unwrap_or(failed);
         s.next(1)
     }
 }
@@ -164,10 +164,9 @@ handler! {
     /// Slot a gets the size before table d is grown by slot c elements of slot b, or -1.
     pub(crate) fn table_grow(s) {
         let i = *s.inst();
-        let limit = (*(*s.ctx).store).limits.table_elements;
         let t: *mut TableData = *(*s.ctx).tables.add(i.d() as usize);
         let failed = if (*t).ty.is64 { u64::MAX } else { u64::from(u32::MAX) };
-        *s.slot(i.a) = (*t).grow(*s.slot(i.c()), *s.slot(i.b), limit).unwrap_or(failed);
+        *s.slot(i.a) = limits::grow_table((*s.ctx).store, t, *s.slot(i.c()), *s.slot(i.b)).unwrap_or(failed);
         s.next(1)
     }
 }

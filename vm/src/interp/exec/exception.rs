@@ -114,7 +114,8 @@ unsafe fn make(ip: *const Inst, fp: *mut u64, ctx: *mut VmContext) -> u64 {
         let first = fp.add((*ip).x as usize);
         collect_exceptions((*ctx).store, Live::up_to(first.add(slots)));
         let values = std::slice::from_raw_parts(first, slots);
-        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() }).unwrap_or(0)
+        let limit = (*(*ctx).store).exceptions_limit();
+        (&mut (*(*ctx).store).exceptions).add(Exception { tag, values: values.into() }, limit).unwrap_or(0)
     }
 }
 

@@ -9,7 +9,8 @@ use crate::interp::dispatch::Class;
 use crate::interp::exec::exception::{Reference, TryRange};
 use crate::interp::isa::{Op, ops};
 use crate::module::Module;
-use wasm::{FrameLayout, FuncType, ValType};
+use std::collections::HashMap;
+use wasm::{FrameLayout, FuncType, StorageType, ValType};
 
 /// What a second attempt must do differently.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -32,7 +33,6 @@ pub(super) struct Finished {
 #[derive(Clone, Copy)]
 pub(super) struct LoopRange {
     pub(super) start: u32,
-    /// Zero while the loop is open.
     pub(super) end: u32,
     pub(super) offset: u32,
 }
@@ -154,8 +154,11 @@ pub(super) struct Builder<'m> {
     /// Finished `try` blocks, inner ones first.
     pub(super) tries: Vec<TryRange>,
     pub(super) try_ids: u32,
-    /// The loops, in the order in which they begin.
+    /// The loops, in the order in which they begin, and which of them are open.
     pub(super) loops: Vec<LoopRange>,
+    pub(super) open_loops: Vec<usize>,
+    /// Fields of types of structs that have been looked at.
+    pub(super) structs: HashMap<u32, Vec<(StorageType, u32)>>,
     /// Offset in the module of the present operator.
     pub(super) offset: u32,
     /// First instruction that has been taken back for the present operator.
@@ -214,6 +217,8 @@ impl<'m> Builder<'m> {
             tries: Vec::new(),
             try_ids: 0,
             loops: Vec::new(),
+            open_loops: Vec::new(),
+            structs: HashMap::new(),
             offset: 0,
             taken: u32::MAX,
         }
@@ -347,6 +352,15 @@ impl<'m> Builder<'m> {
 
     fn copy_far(&mut self, from: u32, to: u32) {
         self.emit(&ops::CopyFar, 0, 0, 0, 0);
+        self.data(u64::from(to) | u64::from(from) << 32, 0, 0, 0);
+    }
+
+    /// Copies so many slots in a row, which may overlap; accumulators stay.
+    pub(super) fn copy_many(&mut self, to: u32, from: u32, count: u32) {
+        for acc in &mut self.acc {
+            acc.mirror.take_if(|slot| (to..to + count).contains(slot));
+        }
+        self.emit(&ops::CopyMany, 0, 0, 0, count);
         self.data(u64::from(to) | u64::from(from) << 32, 0, 0, 0);
     }
 

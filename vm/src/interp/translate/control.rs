@@ -8,6 +8,9 @@ use crate::interp::isa::{Op, PairForm, ops, same};
 use smallvec::SmallVec;
 use wasmparser::{BlockType, BrTable};
 
+/// More slots than these are copied by one instruction.
+const MANY: u32 = 16;
+
 /// What kind of block a frame is.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Kind {
@@ -109,6 +112,7 @@ impl Builder<'_> {
         self.place_label();
         // With fuel the label is followed by its charge, which every iteration pays.
         let start = self.label;
+        self.open_loops.push(self.loops.len());
         self.loops.push(LoopRange { start: start as u32, end: 0, offset: self.offset });
         self.open(Kind::Loop(start), ty);
     }
@@ -173,9 +177,9 @@ impl Builder<'_> {
             return;
         }
         if let Kind::Loop(_) = frame.kind
-            && let Some(open) = self.loops.iter_mut().rfind(|l| l.end == 0)
+            && let Some(open) = self.open_loops.pop()
         {
-            open.end = self.code.len() as u32;
+            self.loops[open].end = self.code.len() as u32;
         }
         if let Kind::If(Some(at)) = frame.kind {
             // Without `else` the parameters are the results, and lie where results belong.
@@ -264,7 +268,10 @@ impl Builder<'_> {
         }
         let classes = self.branch_classes(index);
         let (mut from, mut to) = (self.source_slot(classes.len()), self.target_slot(index));
-        if from != to {
+        let slots: u32 = classes.iter().map(|&c| slots_of(c)).sum();
+        if from != to && slots > MANY {
+            self.copy_many(to, from, slots);
+        } else if from != to {
             // Downwards, lowest first: no value is overwritten before it is copied.
             for class in classes {
                 self.copy(to, from, class);

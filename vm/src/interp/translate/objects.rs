@@ -43,15 +43,18 @@ impl Builder<'_> {
         self.module.inner.raw.types[index as usize]
     }
 
-    /// What a field holds, and where it lies.
-    fn field_of(&self, ty: u32, field: u32) -> (StorageType, u32) {
-        // The validator has found a struct with that field.
-        match &self.module.engine().types().get(self.type_id(ty)).composite {
+    /// What a field holds, and where it lies. A type is worked out once.
+    fn field_of(&mut self, ty: u32, field: u32) -> (StorageType, u32) {
+        let id = self.type_id(ty);
+        let types = self.module.engine().types();
+        let fields = self.structs.entry(ty).or_insert_with(|| match &types.get(id).composite {
             CompositeType::Struct(fields) => {
-                (fields[field as usize].storage, StructLayout::new(&fields[..=field as usize]).offsets[field as usize])
+                fields.iter().map(|f| f.storage).zip(StructLayout::new(fields).offsets).collect()
             }
-            _ => (StorageType::I8, 0),
-        }
+            // The validator has found a struct with that field.
+            _ => vec![(StorageType::I8, 0)],
+        });
+        fields.get(field as usize).copied().unwrap_or((StorageType::I8, 0))
     }
 
     fn element_of(&self, ty: u32) -> StorageType {

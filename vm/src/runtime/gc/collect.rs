@@ -62,7 +62,7 @@ pub(crate) unsafe fn collect_exceptions(vm: *mut VmStore, live: Live<'_>) {
     // SAFETY: the caller's contract.
     unsafe {
         let stress = (*vm.cast::<StoreOpaque>()).engine.config().gc_stress > 0;
-        if (&(*vm).exceptions).is_due() || stress {
+        if (&(*vm).exceptions).is_due((*vm).exceptions_limit()) || stress {
             make_heap(vm);
             collect(vm, live);
         }

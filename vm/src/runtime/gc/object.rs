@@ -112,8 +112,8 @@ pub(super) unsafe fn make_heap(vm: *mut VmStore) {
 unsafe fn allocate(vm: *mut VmStore, size: usize, live: Live<'_>) -> Result<usize, TrapKind> {
     // SAFETY: the caller's contract.
     unsafe {
-        let limit = (*vm).limits.gc_heap_bytes;
         make_heap(vm);
+        let limit = (*vm).heap_limit();
         let find = |collected: bool| {
             let heap = (&mut (*vm).heap).as_mut().ok_or(Full::Limit)?;
             match size_class(size) {

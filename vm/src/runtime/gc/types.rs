@@ -1,14 +1,12 @@
 //! Types of objects as running code knows them.
 //!
 //! In: canonical types of an engine. Out: for each type of objects one [`ObjectType`] at a fixed address, made when it is first
-//! asked for and freed with the engine. An object begins with the address of its type, which holds the ids of all its
+//! asked for and freed with the type. An object begins with the address of its type, which holds the ids of all its
 //! supertypes: whether an object is of a type is one comparison, however deep the hierarchy.
 
 use super::heap::round_up;
 use crate::trap::TrapKind;
-use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::{PoisonError, RwLock};
 use wasm::layout::object_type;
 use wasm::{CompositeType, FieldType, HeapType, StorageType, StructLayout, TypeId, TypeRegistry, ValType, size_class};
 
@@ -107,7 +105,7 @@ impl ObjectType {
             }
             CompositeType::Array(f) => Shape::Array { width: Width::of(f.storage), traced: traced(f) },
         };
-        let chain = supertypes(types, id);
+        let chain = types.supertypes(id);
         let mut display = [0; object_type::DISPLAY_LEN];
         for (place, id) in display.iter_mut().zip(chain.iter().rev()) {
             *place = id.0;
@@ -129,15 +127,6 @@ impl ObjectType {
     }
 }
 
-/// A type with its declared supertypes, itself first.
-fn supertypes(types: &TypeRegistry, id: TypeId) -> Vec<TypeId> {
-    let mut chain = vec![id];
-    while let Some(HeapType::Concrete(above)) = types.get(chain[chain.len() - 1]).supertype {
-        chain.push(above);
-    }
-    chain
-}
-
 /// Whether values may refer to what is collected: all references but those to functions.
 pub(crate) fn is_traced(types: &TypeRegistry, s: StorageType) -> bool {
     match s {
@@ -146,51 +135,40 @@ pub(crate) fn is_traced(types: &TypeRegistry, s: StorageType) -> bool {
     }
 }
 
-/// The types of objects of an engine.
-#[derive(Default)]
-pub(crate) struct ObjectTypes {
-    by_id: RwLock<HashMap<u32, Box<ObjectType>>>,
-}
-
-impl ObjectTypes {
-    /// The type of that id, unless it is one of functions. It stays where it is as long as the engine.
-    pub(crate) fn get(&self, types: &TypeRegistry, id: TypeId) -> Option<NonNull<ObjectType>> {
-        let known = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ty) = known.get(&id.0) {
-            return Some(NonNull::from(&**ty));
-        }
-        drop(known);
-        let made = Box::new(ObjectType::new(types, id)?);
-        let mut known = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        Some(NonNull::from(&**known.entry(id.0).or_insert(made)))
+/// The type of that id, unless it is one of functions. It stays where it is as long as somebody holds the type.
+pub(crate) fn object_type(types: &TypeRegistry, id: TypeId) -> Option<NonNull<ObjectType>> {
+    let ty = types.get(id);
+    if matches!(ty.composite, CompositeType::Func(_)) {
+        return None;
     }
+    let made = ty.attachment().get_or_init(|| Box::new(ObjectType::new(types, id)));
+    made.downcast_ref::<Option<ObjectType>>()?.as_ref().map(NonNull::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm::{RefType, SubType};
+    use wasm::{HeldTypes, RefType, SubType};
 
     #[test]
     fn a_type_knows_its_supertypes_and_what_to_trace() {
-        let types = TypeRegistry::default();
+        let (types, mut held) = (TypeRegistry::default(), HeldTypes::default());
         let field = |v| FieldType { storage: StorageType::Val(v), mutable: true };
         let any = ValType::Ref(RefType { nullable: true, heap: HeapType::Any });
         let group = |supertype, fields: &[FieldType]| {
             vec![SubType { is_final: false, supertype, composite: CompositeType::Struct(fields.into()) }]
         };
-        let a = types.intern_group(group(None, &[field(ValType::I32)]));
+        let a = types.intern_group(&mut held, group(None, &[field(ValType::I32)]))[0];
         let fields = [field(ValType::I32), field(any), field(ValType::FUNCREF), field(ValType::EXTERNREF)];
-        let b = types.intern_group(group(Some(HeapType::Concrete(a)), &fields));
-        let objects = ObjectTypes::default();
-        let made = objects.get(&types, b).unwrap();
-        assert_eq!(Some(made), objects.get(&types, b));
-        // SAFETY: the table keeps it.
+        let b = types.intern_group(&mut held, group(Some(HeapType::Concrete(a)), &fields))[0];
+        let made = object_type(&types, b).unwrap();
+        assert_eq!(Some(made), object_type(&types, b));
+        // SAFETY: it is held.
         let ty = unsafe { made.as_ref() };
         assert_eq!((ty.id, ty.depth, ty.display[0], ty.display[1], ty.display[2]), (b.0, 1, a.0, b.0, 0));
         let Shape::Struct { traced, size, .. } = &ty.shape else { panic!("a struct") };
         assert_eq!((&**traced, *size), (&[16, 32][..], 48));
-        let func = types.intern_func(wasm::FuncType { params: [].into(), results: [].into() });
-        assert!(objects.get(&types, func).is_none());
+        let func = types.intern_func(&mut held, wasm::FuncType { params: [].into(), results: [].into() });
+        assert!(object_type(&types, func).is_none());
     }
 }
