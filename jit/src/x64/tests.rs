@@ -1,7 +1,6 @@
 //! What selection makes of small functions, counted.
 
 use super::inst::Mem;
-use crate::passes::Switches;
 use crate::{CpuFeatures, Entry, ModuleEnv, Settings, frontend, passes, schedule};
 use wasm::TypeRegistry;
 
@@ -16,11 +15,10 @@ fn accesses(body: &str, all: bool) -> usize {
     let env = ModuleEnv { module: &module, bytes: &bytes, types: &types, facts: &facts };
     let cpu =
         CpuFeatures { avx: all, avx2: all, bmi1: all, bmi2: all, sse42: all, lzcnt: all, ..CpuFeatures::default() };
-    let (fuel, interruptible, passes) = (false, false, Switches::default());
-    let settings = Settings { cpu, guarded: true, segment: true, fuel, interruptible, passes };
+    let settings = Settings { cpu, guarded: true, segment: true, ..Settings::default() };
     let mut f = frontend::build(&env, 0, Entry::Function, &settings).expect("it can be compiled");
-    passes::run(&mut f, &settings, &mut |_, _| {});
-    let schedule = schedule::run(&mut f);
+    passes::run(&mut f, &settings, &mut |_, _, _| {});
+    let schedule = schedule::run(&mut f, &settings);
     let lowered = super::lower(&f, &schedule, &env, &settings);
     lowered.insts.iter().filter(|i| i.mem != Mem::No && i.disp == 16).count()
 }
