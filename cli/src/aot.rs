@@ -119,7 +119,7 @@ fn timings(text: &mut String, stats: &CompileStats) {
     let ms = |t: Duration| t.as_secs_f64() * 1e3;
     let mut phases: Vec<_> = stats.phases.iter().collect();
     phases.sort_by_key(|p| std::cmp::Reverse(p.1));
-    let _ = writeln!(text, "\nphase          ms, all threads");
+    let _ = writeln!(text, "\nphase                wall ms");
     for (name, time) in phases {
         let _ = writeln!(text, "{name:<16} {:>11.1}", ms(*time));
     }

@@ -4,7 +4,6 @@
 //! what to do about it.
 
 use crate::exit::{Exit, with_hint};
-use std::io::Read;
 use std::path::Path;
 use vm::{Engine, Error, Module};
 
@@ -29,10 +28,7 @@ pub(crate) fn is_standard(file: &Path) -> bool {
 }
 
 fn standard(engine: &Engine) -> vm::Result<Module> {
-    let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut bytes);
-    read.map_err(|source| Error::Io { path: STANDARD.into(), source })?;
-    Module::from_vec(engine, bytes)
+    Module::from_reader(engine, STANDARD, std::io::stdin().lock())
 }
 
 fn failure(file: &Path, e: &Error) -> Exit {

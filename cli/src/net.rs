@@ -101,7 +101,7 @@ pub(crate) fn clean_up(listen: &[Listen]) {
         let ours = UnixStream::connect(path).is_ok_and(|s| {
             rustix::net::sockopt::socket_peercred(&s).is_ok_and(|peer| peer.pid == rustix::process::getpid())
         });
-        if ours {
+        if ours || is_left_over(path) {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -251,11 +251,12 @@ impl Run {
 
     /// Runs a command. A reactor has been initialised, and there is nothing more to do.
     fn start(&mut self, instance: Instance, module: &Module) -> Result<(), Exit> {
+        if let Some(func) = self.entry(instance, module, "_start")? {
+            return self.call(func, &[]).map(drop);
+        }
         // The function without a name is a module's default.
-        for name in ["_start", ""] {
-            if let Some(func) = self.entry(instance, module, name)? {
-                return self.call(func, &[]).map(drop);
-            }
+        if let Some(ExternType::Func(_)) = module.get_export("") {
+            return self.invoke(instance, module, "");
         }
         let functions = functions(module);
         if functions.is_empty() {
@@ -281,6 +282,8 @@ impl Run {
         };
         let ty = func.ty(&self.store);
         let args = self.args.file_and_args.get(1..).unwrap_or_default();
+        // A default that takes none leaves them to the program.
+        let args = if name.is_empty() && ty.params.is_empty() { &[] } else { args };
         let args = invoke::arguments(name, &ty, args).map_err(Exit::usage)?;
         let results = self.call(func, &args)?;
         let text: String = results.iter().map(|v| invoke::text(v) + "\n").collect();

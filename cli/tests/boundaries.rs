@@ -144,14 +144,19 @@ fn artifacts_replace_only_files_that_may_be_written_to() {
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     // Standard output takes the artifact, and nothing else.
     let end = home.vm(&["aot", "hello.wat", "-o", "-"]).ok();
-    assert_eq!(end.out, fs::read(home.at("a")).unwrap());
+    let runs = |artifact: &[u8]| {
+        fs::write(home.at("taken"), artifact).unwrap();
+        let end = home.vm(&["run", "taken"]).ok().out("hello\n");
+        assert_eq!(end.err, "", "its code may run");
+    };
+    runs(&end.out);
     assert!(end.err.contains("1 of 1 functions"), "{end:?}");
     // A pipe takes it as well, and stays one.
     assert!(Command::new("mkfifo").arg(home.at("pipe")).status().unwrap().success());
     let pipe = home.at("pipe");
     let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
     aot("pipe").ok();
-    assert_eq!(reader.join().unwrap(), end.out);
+    runs(&reader.join().unwrap());
     assert!(fs::metadata(home.at("pipe")).unwrap().file_type().is_fifo());
 }
 
@@ -339,5 +344,49 @@ fn the_default_export_runs_and_reactors_say_what_could() {
     assert_eq!(home.vm(&["run", "default.wat"]).code, Some(134));
     fs::write(home.at("reactor.wat"), module("")).unwrap();
     let end = home.vm(&["run", "reactor.wat"]).ok();
-    assert!(end.err.contains("nothing was run") && end.err.contains("--invoke NAME: other func"), "{end:?}");
+    assert!(end.err.contains("nothing was run") && end.err.contains("--invoke NAME: other (i32)"), "{end:?}");
+}
+
+/// The process that compiles after a run in this home, if there is one.
+fn after_run(home: &Home) -> Option<PathBuf> {
+    let name = home.0.to_str().unwrap();
+    let of_home = |process: &Path| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("--noted") && line.contains(name)
+    };
+    fs::read_dir("/proc").unwrap().flatten().map(|p| p.path()).find(|p| of_home(p))
+}
+
+#[test]
+fn what_goes_on_after_a_run_holds_nothing_of_the_callers() {
+    let home = Home::new();
+    let body = "(drop (i64.const 123456789012345678))".repeat(2000);
+    fs::write(home.at("long.wat"), format!(r#"(module (func (export "_start") {body}))"#)).unwrap();
+    // Whoever compiles waits for this lock.
+    home.vm(&["run", "--tier", "jit", "hello.wat"]).ok();
+    let lock = fs::File::create(home.at(".cache/vm/fill")).unwrap();
+    lock.lock().unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let script = r#"exec "$0" run long.wat 9>&1 >/dev/null"#;
+    let mut sh = Command::new("sh");
+    sh.args(["-c", script, env!("CARGO_BIN_EXE_vm")]).current_dir(&home.0).env("HOME", &home.0);
+    for name in ["VM_CACHE_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "VM_KEY_FILE"] {
+        sh.env_remove(name);
+    }
+    assert!(sh.stdin(Stdio::null()).stdout(writer).status().unwrap().success());
+    drop(sh);
+    let process = after_run(&home).expect("a process that compiles");
+    // Descriptor 9 was the pipe: it has an end now, although that process is there.
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert_eq!(fs::read_link(process.join("cwd")).unwrap(), Path::new("/"));
+    drop(lock);
+    for _ in 0..600 {
+        if !process.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("it does not end");
 }

@@ -247,11 +247,11 @@ fn without_threads(args: &[&str]) -> Option<End> {
         command.uid(NOBODY).env("VM_CACHE_DIR", "");
         command.output().ok()
     };
-    let possible = shell("ulimit -u 1 && test -x \"$0\" && ! (true) 2>/dev/null")?;
+    let possible = shell("(ulimit -u 1 || ulimit -p 1) 2>/dev/null && test -x \"$0\"")?;
     if !possible.status.success() {
         return None;
     }
-    shell("ulimit -u 1; exec \"$0\" \"$@\"").map(end)
+    shell("ulimit -u 1 2>/dev/null || ulimit -p 1; exec \"$0\" \"$@\"").map(end)
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn reactors_are_initialised_first() {
              (func (export "get") (result i32) (global.get $g)))"#,
     );
     vm(&["run", "--invoke", "get", &file]).code(0).out("7\n");
-    vm(&["run", &file]).code(0).out("").quiet();
+    vm(&["run", &file]).code(0).out("").err_has("nothing was run").err_has("--invoke NAME: get");
 }
 
 // Arguments, environment, directories
@@ -381,12 +381,12 @@ fn everything_after_the_file_goes_to_the_guest() {
     let dir = Dir::new();
     let file = dir.file("args.wat", prints_strings("args"));
     let args = |rest: &[&str]| vm(&[&["run", &file], rest].concat()).code(0).out;
-    assert_eq!(args(&[]), format!("{file}\0"));
-    assert_eq!(args(&["a", "b c", ""]), format!("{file}\0a\0b c\0\0"));
-    assert_eq!(args(&["--fuel", "-x", "--help"]), format!("{file}\0--fuel\0-x\0--help\0"));
-    assert_eq!(args(&["--", "-x", "--"]), format!("{file}\0--\0-x\0--\0"));
+    assert_eq!(args(&[]), "args.wat\0");
+    assert_eq!(args(&["a", "b c", ""]), "args.wat\0a\0b c\0\0");
+    assert_eq!(args(&["--fuel", "-x", "--help"]), "args.wat\0--fuel\0-x\0--help\0");
+    assert_eq!(args(&["--", "-x", "--"]), "args.wat\0--\0-x\0--\0");
     vm(&["run", "--argv0", "prog", &file, "x"]).code(0).out("prog\0x\0");
-    vm(&["run", "--", &file, "x"]).code(0).out(&format!("{file}\0x\0"));
+    vm(&["run", "--", &file, "x"]).code(0).out("args.wat\0x\0");
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn bad_files_are_named() {
         vm(&[sub, "/no/such/file.wasm"]).code(1).out("").err_has("/no/such/file.wasm");
         vm(&[sub, dir.0.to_str().unwrap()]).code(1).err_has("directory");
         let elf = dir.file("elf", b"\x7fELF\x02\x01\x01\x00\x00");
-        vm(&[sub, &elf]).code(1).err_has("elf").err_has("neither a .wasm nor a .wat");
+        vm(&[sub, &elf]).code(1).err_has("elf").err_has("ELF file");
         let component = dir.file("c.wasm", b"\0asm\x0d\x00\x01\x00");
         vm(&[sub, &component]).code(1).err_has("component").err_has("preview 1");
         let text = dir.file("bad.wat", "(module\n  (func (i32.cosnt 1)))");
@@ -565,7 +565,7 @@ fn bad_usage_exits_2_and_slips_get_suggestions() {
     vm(&[]).code(2).err_has("Usage: vm");
     vm(&["rnu", "x.wasm"]).code(2).err_has("'run'");
     vm(&["valdiate", "x.wasm"]).code(2).err_has("'validate'");
-    vm(&["x.wasm"]).code(2).err_has("vm run x.wasm");
+    vm(&["x.wasm"]).code(1).err_has("cannot read x.wasm");
     vm(&["run", "--invok", "f", "x.wasm"]).code(2).err_has("--invoke");
     vm(&["run", "--dri", ".", "x.wasm"]).code(2).err_has("'--dir'");
     vm(&["run", "--tier", "jti", "x.wasm"]).code(2).err_has("interp, jit, auto");

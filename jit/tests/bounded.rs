@@ -13,7 +13,11 @@ fn settings() -> Settings {
         segment: false,
         fuel: false,
         interruptible: true,
+        canonical_nans: false,
+        mask_tables: true,
+        mask_memories: false,
         passes: passes::Switches::default(),
+        tunables: Default::default(),
     }
 }
 

@@ -80,6 +80,7 @@ fn frontend_text(path: &Path, source: &str) -> String {
         segment: false,
         fuel: has("fuel"),
         interruptible: has("poll"),
+        canonical_nans: false,
         mask_tables: true,
         mask_memories: has("mask_memories"),
         passes: if has("uninlined") { all.without(passes::Pass::Inline) } else { all },

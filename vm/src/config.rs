@@ -58,7 +58,7 @@ const SAMPLES: u32 = 16;
 const SAMPLE_INTERVAL: u32 = 1_009;
 
 /// Bytes of a body for which a function must run as much longer before it is compiled as one without any.
-const WORTH: u64 = 100;
+const WORTH: u64 = 32;
 
 /// Settings from which an [`Engine`](crate::Engine) is made.
 #[derive(Clone, Debug)]

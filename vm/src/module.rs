@@ -154,6 +154,15 @@ impl Module {
         cache::open(engine, path.as_ref(), true)
     }
 
+    /// Reads a module from a stream, such as a pipe, but for [too large ones](crate::Config::max_module). `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`Module::new`].
+    pub fn from_reader(engine: &Engine, name: impl AsRef<Path>, mut reader: impl std::io::Read) -> Result<Module> {
+        let bytes = cache::read_bounded(&mut reader, 0, engine.config().max_module);
+        Self::from_vec(engine, bytes.map_err(|source| Error::Io { path: name.as_ref().into(), source })?)
+    }
+
     /// As [`Module::new`] without copying.
     ///
     /// # Errors

@@ -4,7 +4,9 @@
 //! Cookies fit 31 bits, since guests' libraries keep them in a `long`; where the host's positions do not, they are numbered.
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 
+use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType as Host, fstat, statat};
 
 use crate::descriptor::{Directory, Object};
@@ -54,6 +56,18 @@ impl Cookies {
                 self.positions.get(number).copied().ok_or(Errno::Inval)
             }
         }
+    }
+
+    /// The same, also for a cookie that another descriptor of the directory has handed out: positions are numbered in the order in which
+    /// they are listed.
+    fn find(&mut self, dir: &Dir, cookie: u64) -> Result<u64, Errno> {
+        if cookie >= NUMBERED && self.position(cookie).is_err() && self.positions.len() < MOST_NUMBERED {
+            sys::list(dir.as_fd(), 0, |entry| {
+                self.cookie(entry.next);
+                self.positions.len() < MOST_NUMBERED
+            })?;
+        }
+        self.position(cookie)
     }
 
     fn begin(&mut self) {
@@ -115,8 +129,8 @@ impl WasiCtx {
             room = room && packer.add(name, own_ino, FileType::Directory, index as u64 + 1);
         }
         if room {
-            let position = cookies.position(cookie)?;
-            sys::list(std::os::fd::AsFd::as_fd(dir), position, |entry| {
+            let position = cookies.find(dir, cookie)?;
+            sys::list(dir.as_fd(), position, |entry| {
                 if entry.name == b"." || entry.name == b".." {
                     return true;
                 }

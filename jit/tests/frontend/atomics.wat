@@ -26,20 +26,11 @@
 ;; ~ v5:i32 = iconst #1
 ;; ~ v6:i32 = and v0, v5 @40
 ;;   v8 = trap_if.UnalignedAtomic v6 @40
-;; ~ v11:i32 = iconst #-65536
-;; ~ v12:i32 = and v1, v11 @40
-;;   v15 = br_if v12, block2, block1 @40
-;; block1:
 ;; ~ v2:i64 = ext_u v0 @40
 ;; ~ v9:i64 = membase
 ;; ~ v10:i64 = add v2, v9 @40
-;;   v17:i32 = atomic_cas.16_u v10, v1, v1 @40
-;;   v18 = jump block3(v17) @40
-;; block2 cold:
-;;   v19:i32 = atomic_load.16_u v10 @40
-;;   v20 = jump block3(v19) @40
-;; block3(v16:i32):
-;;   v21 = return v16 @44
+;;   v11:i32 = atomic_cas.16_u v10, v1, v1 @40
+;;   v12 = return v11 @44
 ;; }
 ;; func (i32) -> (i64) {
 ;; block0:

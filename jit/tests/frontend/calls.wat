@@ -36,7 +36,7 @@
 ;; ~ v4:i64 = cload v3, #24 @5f
 ;; ~ v5:i64 = cload v4 @5f
 ;; ~ v2:f64 = fconst #0x3ff0000000000000
-;;   v6 = call_far v5, v2, #775131990 @5f
+;;   v6 = call_far v5, v2, #1068958522 @5f
 ;;   v7:i32 = call v0, #1 @63
 ;;   v8:i64 = proj v7, #1 @63
 ;; ~ v13:i32 = iconst #1
@@ -53,11 +53,11 @@
 ;; ~ v1:i64 = iconst #0
 ;; ~ v23:i64 = select v14, v1, v22 @6c
 ;;   v24:i32 = fload.UninitializedElement v23, #8 @6c
-;; ~ v25:i32 = iconst #1063871843
+;; ~ v25:i32 = type_id #1330122630
 ;; ~ v26:i32 = icmp.ne v24, v25 @6c
 ;;   v27 = trap_if.IndirectCallTypeMismatch v26 @6c
 ;; ~ v9:i32 = iconst #5
-;;   v28:i32 = call_near v23, v9, #1063871843 @6c
+;;   v28:i32 = call_near v23, v9, #1330122630 @6c
 ;;   v29:i64 = proj v28, #1 @6c
 ;;   v30 = return v29 @74
 ;; }
@@ -79,11 +79,11 @@
 ;; ~ v13:i64 = iconst #0
 ;; ~ v14:i64 = select v6, v13, v12 @79
 ;;   v15:i32 = fload.UninitializedElement v14, #8 @79
-;; ~ v16:i32 = iconst #275811893
+;; ~ v16:i32 = type_id #1329487873
 ;; ~ v17:i32 = icmp.ne v15, v16 @79
 ;;   v18 = br_if v17, block1, block2 @79
 ;; block1 cold:
-;; ~ v19:i64 = iconst #275811893
+;; ~ v19:i64 = type_id #1329487873
 ;;   v20:i64 = helper/FuncRefIs v14, v19 @79
 ;; ~ v21:i32 = icmp.eq v20, v13 @79
 ;;   v22 = trap_if.IndirectCallTypeMismatch v21 @79
@@ -91,7 +91,7 @@
 ;; block2:
 ;;   v24 = jump block3 @79
 ;; block3:
-;;   v25 = call_any v14, #275811893 @79
+;;   v25 = call_any v14, #1329487873 @79
 ;;   v26 = return @7c
 ;; }
 ;; func (i32) -> () {
@@ -120,8 +120,8 @@
 ;; ~ v15:i64 = iconst #0
 ;; ~ v16:i64 = select v5, v15, v14 @8e
 ;;   v17:i32 = fload.UninitializedElement v16, #8 @8e
-;; ~ v18:i32 = iconst #1063871843
+;; ~ v18:i32 = type_id #1330122630
 ;; ~ v19:i32 = icmp.ne v17, v18 @8e
 ;;   v20 = trap_if.IndirectCallTypeMismatch v19 @8e
-;;   v21 = tail_call_near v16, v0, #1063871843 @8e
+;;   v21 = tail_call_near v16, v0, #1330122630 @8e
 ;; }

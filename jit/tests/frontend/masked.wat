@@ -26,11 +26,11 @@
 ;; ~ v14:i64 = iconst #0
 ;; ~ v15:i64 = select v7, v14, v13 @31
 ;;   v16:i32 = fload.UninitializedElement v15, #8 @31
-;; ~ v17:i32 = iconst #788303651
+;; ~ v17:i32 = type_id #849312324
 ;; ~ v18:i32 = icmp.ne v16, v17 @31
 ;;   v19 = trap_if.IndirectCallTypeMismatch v18 @31
 ;; ~ v1:i32 = iconst #7
-;;   v20:i32 = call_near v15, v1, #788303651 @31
+;;   v20:i32 = call_near v15, v1, #849312324 @31
 ;;   v21 = return v20 @34
 ;; }
 ;; func () -> (i32) {
@@ -41,11 +41,11 @@
 ;;   v6:i64 = pload/table_desc v5 @3b
 ;;   v7:i64 = pload/table v6, #24 @3b
 ;;   v8:i32 = fload.UninitializedElement v7, #8 @3b
-;; ~ v9:i32 = iconst #788303651
+;; ~ v9:i32 = type_id #849312324
 ;; ~ v10:i32 = icmp.ne v8, v9 @3b
 ;;   v11 = trap_if.IndirectCallTypeMismatch v10 @3b
 ;; ~ v0:i32 = iconst #7
-;;   v12:i32 = call_near v7, v0, #788303651 @3b
+;;   v12:i32 = call_near v7, v0, #849312324 @3b
 ;;   v13 = return v12 @3e
 ;; }
 ;; func (i32) -> (i32) {

@@ -44,7 +44,7 @@
 ;;   v8 = store v4, v7 @78
 ;; ~ v9:i64 = cload v0, #24 @7b
 ;; ~ v10:i64 = cload v9 @7b
-;;   v11 = call_far v10, #256646290 @7b
+;;   v11 = call_far v10, #2078105388 @7b
 ;;   v12:i32 = pload/global v0, #112 @7d
 ;; ~ v2:i32 = iconst #16
 ;; ~ v13:i32 = add v12, v2 @81

@@ -63,7 +63,7 @@
 ;; block1:
 ;;   v5:i64 = pload/fixed v0 @8a
 ;; ~ v6:i32 = cload v5, #12 @8a
-;; ~ v7:i32 = iconst #634821159
+;; ~ v7:i32 = type_id #230497049
 ;; ~ v8:i32 = icmp.eq v6, v7 @8a
 ;;   v9 = br_if v8, block3, block4 @8a
 ;; block2:

@@ -20,8 +20,8 @@
 ;;   v9 = jump block3(v0) @1f
 ;; block3(v8:i32):
 ;;   v10 = fuel #5 @1f
-;;   v14 = fuel #3 @28
-;;   v15 = poll @28
+;;   v14 = fuel #3 @1a
+;;   v15 = poll @1a
 ;; ~ v12:i32 = iconst #-1
 ;; ~ v13:i32 = add v8, v12 @25
 ;;   v17 = br_if v13, block5, block4 @1f

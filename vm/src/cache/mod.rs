@@ -25,7 +25,7 @@ mod source;
 
 pub(crate) use image::CodeImage;
 pub(crate) use key::Target;
-pub(crate) use open::{Origin, open, with_bytes};
+pub(crate) use open::{Origin, open, read_bounded, with_bytes};
 pub(crate) use save::save_in_background;
 pub use save::{Ahead, Progress};
 

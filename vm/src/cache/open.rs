@@ -141,7 +141,7 @@ fn read(
     }
     // Before reading: what changes later has another identity.
     let settled = identity.is_settled();
-    let bytes = contents(&mut file, identity.len(), engine.config().max_module).map_err(&io)?;
+    let bytes = read_bounded(&mut file, identity.len(), engine.config().max_module).map_err(&io)?;
     if bytes.starts_with(&MAGIC) {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, PIPED)));
     }
@@ -152,8 +152,11 @@ fn read(
 
 const PIPED: &str = "this is an artifact: it can be opened as a file only";
 
+/// How much of a file is looked at before the rest of it is read.
+const HEAD: u64 = 4096;
+
 /// Reads a file that says how long it is, which need not be so (a pipe, a device), unless it is longer than may be.
-fn contents(file: &mut File, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(file: &mut impl Read, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
     let too_large = || {
         let why = format!("it is larger than {most} bytes, which is the most that a module may have here");
         std::io::Error::new(std::io::ErrorKind::FileTooLarge, why)
@@ -165,7 +168,12 @@ fn contents(file: &mut File, len: u64, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(len + 1).unwrap_or(usize::MAX)).map_err(no_memory)?;
     expect_to_fill(bytes.spare_capacity_mut());
-    file.take(most + 1).read_to_end(&mut bytes)?;
+    file.by_ref().take(HEAD).read_to_end(&mut bytes)?;
+    if !bytes.starts_with(b"\0asm") && bytes.contains(&0) {
+        // Neither the binary format nor text: there may be no end to it.
+        return Ok(bytes);
+    }
+    file.take(most.saturating_sub(HEAD) + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
 }
 
@@ -342,6 +350,11 @@ impl Finder<'_> {
         }
         if !verified {
             let signed = || Key::find().is_some_and(|k| file.is_signed(|d| k.sign(d)));
+            if let (false, Some(why)) = (trusted, Key::missing()) {
+                return Err(format!(
+                    "it is not signed by this user, as far as can be told: {why} (--allow-precompiled trusts it nevertheless)"
+                ));
+            }
             if !trusted && !signed() {
                 return Err("it is not signed by this user (--allow-precompiled trusts it nevertheless)".into());
             }

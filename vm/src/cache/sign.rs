@@ -41,6 +41,12 @@ impl Key {
         read(&path()?).ok()
     }
 
+    /// Why there is no key, for people.
+    pub(crate) fn missing() -> Option<String> {
+        let Some(path) = path() else { return Some("HOME is not set (VM_KEY_FILE names a key)".into()) };
+        read(&path).err().map(|e| format!("the key {}: {e}", path.display()))
+    }
+
     /// The user's key, made now if there is none.
     ///
     /// # Errors

@@ -1,9 +1,8 @@
 //! `jit-PID.dump`: code with names and lines, in the format of `perf inject --jit` (tools/perf/Documentation/jitdump-specification.txt
 //! of the Linux sources). A "line" is an offset in the WebAssembly module.
 
-use super::Published;
+use super::{Published, own_file};
 use crate::sys::perf;
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Mutex;
 
@@ -27,7 +26,7 @@ struct Dump {
 impl JitDump {
     pub(super) fn create() -> std::io::Result<JitDump> {
         let path = format!("jit-{}.dump", std::process::id());
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let mut file = own_file(&path)?;
         let mut header = Vec::new();
         for word in [MAGIC, VERSION, HEADER, MACHINE, 0, std::process::id()] {
             header.extend(word.to_ne_bytes());

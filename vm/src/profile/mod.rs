@@ -13,6 +13,9 @@ use crate::config::{Config, Profile};
 use crate::module::Module;
 use crate::native::code::Location;
 use jit::Entry;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 
 /// A published function.
 struct Published<'a> {
@@ -21,6 +24,23 @@ struct Published<'a> {
     code: &'a [u8],
     /// Offset in the code and offset in the module, in order.
     lines: &'a [(u32, u32)],
+}
+
+/// Makes a file of this process's own. One that a process of the same number has left is taken away first, if it is this user's: what lies
+/// there may be somebody else's, or a link to what must stay as it is.
+fn own_file(path: &str) -> std::io::Result<File> {
+    let create = || File::options().read(true).write(true).create_new(true).open(path);
+    match create() {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let there = std::fs::symlink_metadata(path)?;
+            if !there.is_file() || there.uid() != rustix::process::geteuid().as_raw() {
+                return Err(e);
+            }
+            std::fs::remove_file(path)?;
+            create()
+        }
+        file => file,
+    }
 }
 
 /// Who wants to know of published code.

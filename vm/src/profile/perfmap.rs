@@ -1,6 +1,6 @@
 //! `/tmp/perf-PID.map`: a line per function with address, size and name.
 
-use super::Published;
+use super::{Published, own_file};
 use std::fs::File;
 use std::io::Write;
 
@@ -8,7 +8,7 @@ pub(super) struct PerfMap(File);
 
 impl PerfMap {
     pub(super) fn create() -> std::io::Result<PerfMap> {
-        File::create(format!("/tmp/perf-{}.map", std::process::id())).map(PerfMap)
+        own_file(&format!("/tmp/perf-{}.map", std::process::id())).map(PerfMap)
     }
 
     pub(super) fn add(&self, p: &Published<'_>) {

@@ -22,7 +22,7 @@ fn scene() -> (TempDir, Guest) {
     (temp, guest)
 }
 
-fn given(temp: &Path, dir: &str) -> Result<Guest, BuildError> {
+fn given(temp: &Path, dir: &str) -> std::result::Result<Guest, BuildError> {
     let mut builder = WasiCtxBuilder::new();
     builder.preopened_dir(temp.join(dir), "/", false)?;
     builder.private_dir(temp.join("home/.cache/vm")).private_dir(temp.join("home/.local/share/vm"));
@@ -30,15 +30,15 @@ fn given(temp: &Path, dir: &str) -> Result<Guest, BuildError> {
     builder.build().map(Guest::new)
 }
 
-fn symlink(guest: &mut Guest, target: &str, path: &str) -> Result<(), Errno> {
+fn symlink(guest: &mut Guest, target: &str, path: &str) -> Result<()> {
     guest.paths(target, path, |ctx, mem, old, new| ctx.path_symlink(mem, old.0, old.1, ROOT, new.0, new.1))
 }
 
-fn rename(guest: &mut Guest, old: &str, new: &str) -> Result<(), Errno> {
+fn rename(guest: &mut Guest, old: &str, new: &str) -> Result<()> {
     guest.paths(old, new, |ctx, mem, old, new| ctx.path_rename(mem, ROOT, old.0, old.1, ROOT, new.0, new.1))
 }
 
-fn link(guest: &mut Guest, old: &str, new: &str) -> Result<(), Errno> {
+fn link(guest: &mut Guest, old: &str, new: &str) -> Result<()> {
     guest.paths(old, new, |ctx, mem, old, new| ctx.path_link(mem, ROOT, 0, old.0, old.1, ROOT, new.0, new.1))
 }
 
@@ -74,7 +74,10 @@ fn no_path_leads_into_a_private_place() {
         "keys/../keys/key",
     ] {
         for (oflags, base) in [(0, right::FD_READ), (oflag::CREAT, RW), (oflag::TRUNC, RW), (oflag::DIRECTORY, 0)] {
-            assert_eq!(guest.open(path, oflags, base), Err(Errno::Acces), "{path} {oflags}");
+            let opened = guest.open(path, oflags, base);
+            // A file cannot have a slash behind it anywhere.
+            let expected = opened == Err(Errno::Acces) || path.ends_with(['/', '.']) && opened == Err(Errno::IsDir);
+            assert!(expected, "{path} {oflags}: {opened:?}");
         }
     }
     symlink(&mut guest, ".cache/vm", "whole").unwrap();
