@@ -5,6 +5,12 @@
 //! earliest possible (where its arguments are) and the latest (the nearest common dominator of its uses), and among those to the
 //! latest (Click 1995), so that loops lose what does not change in them and branches get what only they need. Constants, the
 //! context and conversions that cost nothing stay out of the lists or with their uses.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loops`) in which it does not hold:
+//! - Only pure instructions move: what reads, writes, charges or may trap stays in its block and order.
+//! - A value lies between the blocks of its arguments and the nearest common dominator of its uses; results of a
+//!   call that may throw are there behind it only.
+//! - A value is made apart in arms of a table only where neither the block itself nor most arms need it.
 
 use crate::Settings;
 use crate::ir::cfg::Cfg;

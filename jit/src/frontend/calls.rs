@@ -1,4 +1,12 @@
 //! Calls, references, tables, globals.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`calls`) in which it does not hold:
+//! - The context is kept only for calls of own functions and through closed tables; a reference from anywhere else
+//!   may be another instance's.
+//! - The type of an element is not compared where the table's type says it; one that is not final may be a
+//!   subtype.
+//! - Base and length of a table are constants only where its minimum is its maximum; two tables may be one.
+//! - A global is a constant only if it is own, immutable and initialised by a constant.
 
 use super::builder::Builder;
 use super::loads::Place;

@@ -3,6 +3,12 @@
 //! In: a reference and a type. Out: its passing as a condition, as ways that part, or with a trap where it does not. An object is
 //! of a declared type when one word of its type's display is that type's id; whatever the static type of the operand answers is not
 //! asked.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - An answer of the static type is used only for the operand at hand; null is told apart first wherever that
+//!   type allows it.
+//! - An object's type is read only where tags and null are excluded.
+//! - What a branch has tested is known in the two blocks it leads to, and in no other.
 
 use super::builder::Builder;
 use crate::abi::{Helper, TrapCode};

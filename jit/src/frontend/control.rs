@@ -2,6 +2,12 @@
 //!
 //! A branch to the end of a structure notes the values it takes along: operands, and those locals that have been assigned in
 //! the structure and are needed behind it. Where the ways meet, only what differs becomes a parameter.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A branch is decided here only without fuel, which counts what is never reached.
+//! - Targets of a table that are the same label share one block; a value goes along to every label.
+//! - What memory holds where ways meet is what all of them know.
+//! - An `else` begins with locals, operands and memory as they were at its `if`.
 
 use super::builder::Builder;
 use super::exceptions::Clause;

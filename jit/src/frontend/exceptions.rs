@@ -4,6 +4,11 @@
 //! is in the context, in a cold block (`catch_edge`). There, and where something is thrown in such a body, the clauses are tried one after the
 //! other, those of the innermost `try_table` first; each is a branch to its label like others. What none of them catches
 //! leaves the function.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - Locals and operands of a clause are those at the call that threw, and memory is unknown there.
+//! - Results of a call are there only where it did not throw.
+//! - The clauses of inner structures come first, those between a `delegate` and its label not at all.
 
 use super::builder::Builder;
 use super::calls::func_of;

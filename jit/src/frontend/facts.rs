@@ -3,6 +3,11 @@
 //! In: the module. Out: which tables only ever hold references to the module's own functions, whether there are types of objects, and
 //! the hints for branches. The first function that is compiled waits for one look at all bodies, so bodies without the bytes of an
 //! instruction that writes a table are passed over, and nothing is looked at unless a table might be closed.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`calls`) in which it does not hold:
+//! - A table is closed only if it is neither imported nor exported, no element, segment or initial value is an
+//!   import, and no body sets, grows, fills, copies to or initialises it.
+//! - Opcodes are searched as bytes, whatever the length of the index behind them.
 
 use super::hints::BranchHints;
 use serde::{Deserialize, Serialize};

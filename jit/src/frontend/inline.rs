@@ -7,6 +7,13 @@
 //!
 //! A body is validated before anything is made of it; one that is not valid is called, as are functions with loops (which look at
 //! the interrupt flag), with handlers of exceptions and with tail calls. Which calls are built in depends on the module alone.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`calls`) in which it does not hold:
+//! - The body is valid, short, and has no loop, handler or tail call; control can come to its end.
+//! - Nothing in it throws where a clause of the caller may catch.
+//! - Locals are zero and parameters its own each time; a return is a branch to its end.
+//! - Positions name the callee and its callers; fuel is charged as if called.
+//! - Loops know what it reads and writes, built in or not.
 
 use super::builder::Builder;
 use super::calls::func_of;

@@ -22,7 +22,7 @@ impl Builder<'_> {
 
     /// As `seek_structure`.
     pub(super) fn seek_try(&mut self, ty: BlockType, height: u32) {
-        if !self.osr.as_ref().is_some_and(|o| o.structures.binary_search(&self.pos).is_ok()) {
+        if self.osr.as_ref().is_none_or(|o| o.structures.binary_search(&self.pos).is_err()) {
             return self.open_dead();
         }
         let arity = self.block_arity(ty);

@@ -3,6 +3,18 @@
 //! Every class of memory has a version, a number that changes whenever something in it may change; equal versions mean
 //! equal contents. An entry is good while its version is the present one and its block dominates the present block.
 //! A write makes the entries good again that it cannot have touched. Entries live in small tables that forget.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loads`) in which it does not hold:
+//! - A value is known while nothing may have written to its class but to places apart from it, and where the block
+//!   in which it became known dominates.
+//! - Places are apart only by the same base: two memories, tables or globals may be one (imported twice), two
+//!   references one object. Only the context's own globals are apart from imported ones.
+//! - What is known is as wide as the load, or wider and an integer is wanted; it begins at the same byte.
+//! - Under another base the sum of base and offset may wrap around; that is proven, or checked.
+//! - A call, growth, a bulk operation, an atomic access or a clause forgets what it may change; the header of a
+//!   loop what the loop may change, and in modules with shared memories all of memory.
+//! - A check is not made again for the same memory, index and a limit no greater; lengths are forgotten where they
+//!   may change, those of shared memories at once.
 
 use super::builder::{Builder, Dominators};
 use crate::abi::TrapCode;

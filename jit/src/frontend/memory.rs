@@ -2,6 +2,18 @@
 //!
 //! Memory 0, if guarded, is accessed by 32-bit index and 32-bit offset without a check. Everything else compares the
 //! index with the length of the memory first; a check that passed need not be made again, because memories never shrink.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loads`) in which it does not hold:
+//! - A constant addend moves from index to offset only where the sum cannot pass 2^32 (or no bit is in both, for
+//!   `or`), and up to 2^31.
+//! - Guarded accesses are those of memory 0 with an index and offset of 32 bits; all others are checked, with
+//!   64-bit sums that overflow.
+//! - Length and base are constants only of memories whose minimum is their maximum.
+//! - A bulk operation is done by loads and stores for constant lengths of 1 to 64 within guarded memory 0: all
+//!   loads first, the end first, so that a trap has written nothing.
+//! - What only concerns bits that a narrow store drops goes; what is stored is remembered with the width of the
+//!   store.
+//! - Atomics check alignment before bounds, and change what is known of memory.
 
 use super::builder::Builder;
 use super::loads::Place;

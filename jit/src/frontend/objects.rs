@@ -4,6 +4,11 @@
 //! many elements; comparisons of one word for casts. A check that has passed on the way is not made again, nor is one that
 //! the operand's static type answers. Invariant: an access has the object itself as operand, never a pointer into it, since
 //! only the address of an object keeps it alive.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loads`) in which it does not hold:
+//! - Fields at other offsets, or of another layout, are apart; the same field of two references is not, nor are
+//!   elements at two indices.
+//! - What never changes is remembered as such only for immutable fields and elements, lengths and types.
 
 use super::builder::Builder;
 use super::loads::Place;

@@ -5,6 +5,12 @@
 //! of the loops between them, which control reaches from the target as well: all locals that the outermost loop assigns,
 //! and operands between the two loops. Those operands are *pinned*: while
 //! structures between the loops are open, each is also a local, so that merges see that it has become a parameter.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loops`) in which it does not hold:
+//! - The loop can be reached, and so can all structures around it; the frame is as the interpreter lays it out.
+//! - All locals that the outermost loop assigns, and operands between the two loops, are parameters of the target
+//!   and of the loops between.
+//! - Nothing is known of memory at a header that is entered from the frame.
 
 use super::builder::Builder;
 use super::control::Kind;

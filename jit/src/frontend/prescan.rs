@@ -8,6 +8,13 @@
 //! A `local.get` at g that a `local.set` at q dominates needs the value from q on, and nowhere else, unless a loop begins
 //! between them: then until the end of the outermost such loop. "Dominates" is judged by structure: a set dominates what
 //! follows it in the same structure; what follows the structure only if no branch to the end came before it.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A set dominates what follows its structure only if no branch to the end came before it; in an `if`, or a
+//!   `try` with clauses, never.
+//! - A call in the body of a `try_table` may branch to its clauses: from before the body and from behind it.
+//! - A value that a loop may bring back is needed until the end of the outermost loop that began behind its
+//!   definition.
 
 use smallvec::SmallVec;
 use wasm::operators;

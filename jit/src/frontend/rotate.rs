@@ -4,7 +4,7 @@
 //! `loop A; if B; br loop; end` likewise: one branch per iteration instead of two. The operators of A are translated
 //! again where the loop is continued, which is cheap to do and needs nothing to be copied, renamed or merged.
 //!
-//! Preconditions, each with a test in `vm/tests/preconditions.rs` in which it does not hold:
+//! Preconditions, each with a test in `vm/tests/preconditions` in which it does not hold:
 //! - The loop has no parameters, and A leaves nothing on the operand stack but the condition.
 //! - A has at most [`rotate_header`](crate::tunables::Tunables) operators, none of which writes anything but locals, calls or branches.
 //! - The loop is continued in exactly one place; clauses of a `try_table` that lead to the loop count twice.

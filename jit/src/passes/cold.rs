@@ -2,6 +2,9 @@
 //!
 //! In: blocks marked cold because they trap or are slow paths. Out: blocks that only lead to cold ones, or that only cold
 //! ones lead to, are cold too, and branches say which way is likely.
+//!
+//! Precondition, with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - What is cold says where code lies, and nothing else: a wrong hint changes nothing.
 
 use super::order::Order;
 use crate::ir::{Block, Func, Op};

@@ -3,6 +3,10 @@
 //! In: any function. Out: no instruction without effect whose value is not used, no parameter that only other unused
 //! parameters use, no block that cannot be reached. A load from guest memory stays, since it may trap; one from a
 //! descriptor or global goes.
+//!
+//! Precondition, with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - An instruction stays that writes, calls, may trap or ends its block; so does a load from guarded memory,
+//!   whose fault is a trap.
 
 use super::fold::remove_parameters;
 use super::order::Order;

@@ -3,6 +3,10 @@
 //! In: any function. Out: no parameter whose arguments are all one value (or the parameter itself); floating
 //! instructions simplified anew where that changed their arguments; branches and checks with known outcome gone. Nothing
 //! is touched when there is nothing to do.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A parameter goes only if every way that can be reached passes the same value or itself.
+//! - A branch or check goes only if its condition is a constant, in either form (bare or tested against zero).
 
 use super::order::Order;
 use super::rewrite::{Rewriter, plain_jump};

@@ -3,6 +3,12 @@
 //! In: any function. Out: where both ways of a branch are empty and meet again, and choose between at most two pairs of
 //! integers that cost at most an instruction, the branch is gone and the choices are `select`s. Loads stay behind their
 //! branches, so no walk over a structure in memory is made to wait for both ways.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - Both arms are empty but for their jumps, which lead to the same block: nothing that reads, writes, traps or
+//!   charges is in them.
+//! - At most two pairs of integers differ, and each takes an instruction at most.
+//! - The condition is not an equality of floats, which needs two flags.
 
 use super::order::Order;
 use crate::ir::{Block, FloatCc, Func, Inst, Op, Type, Value};

@@ -2,6 +2,11 @@
 //!
 //! In: any function. Out: no block that a jump leads to as its only predecessor; no jump to an empty block that only jumps
 //! on. A block after a branch stays even if empty where its target has other predecessors: edges keep their blocks.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A block is appended only to its one predecessor, which jumps; parameters become the arguments.
+//! - An empty block is passed by only by jumps, and only if it has no parameters and its target is not reached
+//!   from the same block already.
 
 use super::order::Order;
 use super::rewrite::Rewriter;

@@ -6,6 +6,13 @@
 //!
 //! A program that runs on without end goes round a loop, or calls functions, without end; and among those calls are some of functions
 //! that call, since a function without loops calls a bounded number of times.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loops`) in which it does not hold:
+//! - A function's own poll goes only if it neither loops nor calls.
+//! - A loop's goes only if it is innermost, the test that leaves it dominates every way back, and its counter
+//!   begins at a constant on the one way in.
+//! - Every way back adds the same constant to that counter; the number of iterations is found by counting them,
+//!   with the type's wrapping and the comparison's sign.
 
 use super::simplify::holds;
 use crate::ir::cfg::{Cfg, NONE};

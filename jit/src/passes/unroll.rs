@@ -6,6 +6,12 @@
 //!
 //! What is used behind the loop becomes a parameter of a block at its exit, since several ways lead there afterwards. Costs as
 //! much as the loops that are unrolled are large, beside a look at each value of the function.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`loops`) in which it does not hold:
+//! - The loop is innermost and small, with one way back, by a jump, and one exit, which only it leads to.
+//! - It has no call and no table of branches, and no cold block.
+//! - Values of the iteration that are used behind the exit become parameters there; each copy keeps test, traps,
+//!   polls and charges.
 
 use super::order::Order;
 use super::simplify;

@@ -2,6 +2,11 @@
 //!
 //! In: calls of the IR. Out: moves to and from the places of the convention as fixed operands, accesses to the argument area, and one
 //! instruction for the call.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`calls`) in which it does not hold:
+//! - An i32 is passed and returned zero-extended, in registers and in the area, whoever is at the other end.
+//! - A tail call passes what does not fit into registers through the area, so the frame's own size does not
+//!   matter.
 
 use super::inst::{CALL_CLOBBERS, MInst, MOp, Mem, enc};
 use super::lower::{Addr, CallInfo, Lower, RmOp, Target, def, fixed, fixed_def, used};

@@ -2,6 +2,10 @@
 //!
 //! In: an addition or subtraction of an unsigned comparison, which nobody else needs. Out: the comparison, and the operation with
 //! the flag that it leaves: `adc` or `sbb`.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - The comparison is unsigned, or with zero, and nobody else needs it or its extension, which is by zeros.
+//! - A bound that moves by one does not wrap, and fits an immediate.
 
 use super::inst::{MInst, MOp};
 use super::lower::{Lower, RmOp, tied, used};

@@ -2,6 +2,10 @@
 //!
 //! In: conversions of the IR. Out: single instructions where the processor has the conversion, sequences of [`MOp::FloatToInt`] and
 //! [`MOp::U64ToFloat`] else, which emission spells out.
+//!
+//! Precondition, with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - The fast conversion is kept only if its result is not the one for what does not fit; NaN, both limits and
+//!   both signs are told apart behind it.
 
 use super::encode::Enc;
 use super::inst::{MInst, MOp, enc};

@@ -6,6 +6,10 @@
 //!
 //! The loop of an interpreter ends every operation by a jump to the one place that fetches and branches on the next. With a copy of that
 //! place behind each operation, the processor predicts the next operation by the present one, and a jump is saved.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - Copied blocks have no call, and so no landing; each copy has traps, slow paths and labels of its own.
+//! - The way ends in a table of branches, lies in a loop and is not cold; a copy is made in place of a jump only.
 
 use super::emit::Emitter;
 use super::inst::MOp;

@@ -3,6 +3,11 @@
 //! In: the selected function and the allocator's places and moves. Out: [`Code`]: bytes, constants, relocations, traps, calls. Blocks come in layout
 //! order; empty ones are jumped over; traps and slow paths lie behind the last block. Between an instruction that
 //! sets the flags and the one that uses them only moves can come, which keep them.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - A test of a register is left out only if the instruction before it made that register, in that width, no move
+//!   comes between, and only zero or sign are asked for.
+//! - A block is jumped over only if it is nothing but a jump, without moves.
 
 use super::dispatch::Dispatch;
 use super::encode::{Asm, Base, Enc, Rm, Segment};

@@ -1,6 +1,11 @@
 //! Float arithmetic, and constants in vector registers.
 //!
 //! In: float instructions of the IR. Out: scalar SSE instructions, three-operand AVX forms where the processor has them.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`control`) in which it does not hold:
+//! - A choice is a minimum or maximum only for `<` between its own two operands, in the order in which NaN and
+//!   zeros give the second.
+//! - A mask chooses only between floats of the type that is compared.
 
 use super::encode::Enc;
 use super::inst::{MInst, MOp, cc, enc};
@@ -138,7 +143,7 @@ impl Lower<'_> {
         // x < y ? x : y and x < y ? y : x are what minss(x, y) and maxss(y, x) do with NaN and zeros.
         if code == FloatCc::Lt && ((yes, no) == (x, y) || (yes, no) == (y, x)) {
             let op = if yes == x { 0x5d } else { 0x5f };
-            let second = self.rm(no);
+            let second = self.for_one_use(i.args[0], |l| l.rm(no));
             let first = self.reg(yes);
             self.sse(Enc::new(prefix, 1, op), d, first, second);
             return true;
@@ -153,7 +158,7 @@ impl Lower<'_> {
         };
         let mask = self.temp(i.ty);
         let (yes, no) = (self.reg(yes), self.reg(no));
-        let y = self.rm(y);
+        let y = self.for_one_use(i.args[0], |l| l.rm(y));
         let x = self.reg(x);
         self.sse_imm(Enc::new(prefix, 1, 0xc2), mask, x, y, predicate);
         let blend = Enc::new(0x66, 3, if i.ty == Type::F64 { 0x4b } else { 0x4a });

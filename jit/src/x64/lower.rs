@@ -4,6 +4,14 @@
 //! takes. Blocks are walked backwards, uses before definitions, so that an instruction whose only use has taken it in
 //! (an address, an immediate, a comparison before a branch, a load as operand) is never emitted. Invariant: an i32 in a
 //! register is zero-extended.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - A load becomes an operand only in its block, with no effect and no load that may trap in between, and only if
+//!   that is its one use and is made once: what several uses look into reads a register.
+//! - It reads exactly as many bytes as the instruction does; the position of its trap stays its own.
+//! - A register with an i32 is zero-extended wherever 64 bits of it are read: addresses, extensions, calls,
+//!   tables.
+//! - Between the instruction that sets the flags and the one that uses them only moves and `lea` come.
 
 use super::encode::Segment;
 use super::inst::{MInst, MOp, Mem, cc, enc};
@@ -141,6 +149,8 @@ pub(super) struct Lower<'a> {
     pub(super) arguments: Vec<Value>,
     /// Pure values of this block that have been made at a later place than their own.
     done: SmallVec<[Value; 2]>,
+    /// Whether what is being made may be made once more for another use: then no load becomes part of it, which would read twice.
+    again: bool,
     pub(super) calls: Vec<CallInfo>,
     consts: Vec<(u128, u8)>,
     pub(super) pos: u32,
@@ -183,6 +193,7 @@ impl<'a> Lower<'a> {
             projections: Vec::new(),
             arguments: Vec::new(),
             done: SmallVec::new(),
+            again: false,
             calls: Vec::new(),
             consts: Vec::new(),
             pos: 0,
@@ -388,6 +399,16 @@ impl<'a> Lower<'a> {
             && self.s.uses[v.index()] == 1
             && self.s.block_of[v.index()] == self.block.0
             && !self.is_wanted(v)
+            && !self.again
+    }
+
+    /// Makes a value without a register of its own for one of its uses.
+    pub(super) fn for_one_use<R>(&mut self, v: Value, make: impl FnOnce(&mut Self) -> R) -> R {
+        let again = self.again;
+        self.again |= self.s.uses[v.index()] > 1;
+        let made = make(self);
+        self.again = again;
+        made
     }
 
     /// The address of a load that is folded.
@@ -791,6 +812,10 @@ impl<'a> Lower<'a> {
 
     /// Sets the flags by an i32 value; answers the condition under which it is not zero. `own`: the value itself is being made.
     pub(super) fn condition(&mut self, v: Value, own: bool) -> u8 {
+        self.for_one_use(v, |l| l.condition_of(v, own))
+    }
+
+    fn condition_of(&mut self, v: Value, own: bool) -> u8 {
         let i = *self.f.inst(v);
         match i.op {
             Op::Icmp if own || !self.is_wanted(v) || self.s.uses[v.index()] < 4 => self.icmp(v),
@@ -842,7 +867,7 @@ impl<'a> Lower<'a> {
                     if let Some(bt) = self.bit_test(x.args[0], x.args[1]) {
                         return if code == cc::E { cc::AE } else { bt };
                     }
-                    self.test(x.args[0], x.args[1]);
+                    self.for_one_use(a, |l| l.test(x.args[0], x.args[1]));
                     return code;
                 }
                 Op::Icmp | Op::Fcmp | Op::VTest

@@ -2,6 +2,12 @@
 //!
 //! In: memory instructions of the IR. Out: machine instructions with the fullest address that the parts allow: base (a register, the base of
 //! memory 0, the context), index, scale, displacement.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - A sum becomes part of an address only in 64 bits; in 32 only with the prefix that wraps, and no offset.
+//! - `memory op= value` takes the same address, offset, index and width of at least 32 bits; the load has no other
+//!   use, and is on the left of a difference.
+//! - What is stored loses only such extensions and masks as keep all bytes stored.
 
 use super::encode::{Enc, Segment};
 use super::inst::{MInst, MOp, Mem, enc};

@@ -17,6 +17,8 @@ mod lower;
 mod memory;
 mod shrink;
 mod simd;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use emit::emit;
 pub(crate) use inst::regs;

@@ -7,6 +7,11 @@
 //!
 //! Memory operands of legacy packed instructions must be aligned, and neither guest memory nor spill slots are: those
 //! instructions get registers, or constants. AVX forms may take loads and spill slots.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`selection`) in which it does not hold:
+//! - A vector load becomes an operand only of instructions that read all of it, and in AVX forms.
+//! - Counts and numbers of lanes are masked or saturated as the operation says before the processor's own rules
+//!   apply.
 
 mod arith;
 mod compare;

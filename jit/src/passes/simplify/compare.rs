@@ -1,4 +1,10 @@
 //! Comparisons, conditions and selections.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - A bound moves by one only where it does not wrap; a signed condition becomes unsigned only for values that
+//!   cannot be negative.
+//! - Both sides are narrowed only by the same extension, or to a constant that it can give.
+//! - A selection between operands of its own comparison goes only for integers and equality.
 
 use super::bits::zeros;
 use super::*;

@@ -1,4 +1,8 @@
 //! Division and remainder by constants, without a division (Granlund and Montgomery 1994; Warren, Hacker's Delight).
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - The divisor is neither 0 nor, for `DivS`, -1; the least integer is a power of two of its own.
+//! - The multiplier is exact for every dividend of its width, or of those whose topmost bits are known to be zero.
 
 use super::*;
 

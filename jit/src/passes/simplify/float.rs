@@ -1,4 +1,9 @@
 //! Floats: only what gives the same bits, NaNs included.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - A result that is NaN is not folded; of two operands none is dropped, since it may be NaN.
+//! - A product replaces a quotient only for powers of two whose inverse is normal.
+//! - An f32 is computed as f64 only where rounding twice is rounding once: one operation or square root.
 
 use super::*;
 

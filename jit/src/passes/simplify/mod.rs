@@ -6,6 +6,14 @@
 //!
 //! `int` has integer arithmetic and bits, `compare` comparisons and selections, `float` what is exact for floats,
 //! `divide` division by constants, `wide` products made out of halves, `bits` what is known of a value's bits.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`numbers`) in which it does not hold:
+//! - A rule holds for every value of its operands, in both widths: constants are compared modulo the width, shift
+//!   counts taken modulo it.
+//! - A rule that narrows proves what it drops, by known bits or by sign.
+//! - Nothing that may trap is made or dropped: a division goes only with a constant divisor other than 0, and -1
+//!   for `DivS`.
+//! - Floats only become what has the same bits, also for NaN, infinities and both zeros.
 
 mod bits;
 mod compare;

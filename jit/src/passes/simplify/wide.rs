@@ -11,6 +11,10 @@
 //! high = xh · yh + (t >> 32) + (u >> 32)
 //! low = (u << 32) | (xl · yl mod 2³²)
 //! ```
+//!
+//! Precondition, with tests in `vm/tests/arithmetic.rs` in which it does not hold:
+//! - Every half, shift and mask is by 32 bits, of the same two factors, and all partial products are there; the
+//!   slip of any one of them leaves the sum alone.
 
 use super::*;
 use smallvec::SmallVec;

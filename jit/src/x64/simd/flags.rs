@@ -77,7 +77,7 @@ impl Lower<'_> {
                 && !self.is_wanted(arg)
             {
                 // All lanes differ: none is equal.
-                let b = self.vrm(x.args[1]);
+                let b = self.for_one_use(arg, |l| l.vrm(x.args[1]));
                 let a = self.vreg(x.args[0]);
                 let same = self.two(e, a, b);
                 self.ptest(same, same);

@@ -7,6 +7,14 @@
 //!
 //! `builder` keeps the operand stack and emits; `control` does blocks, branches and calls; `operators` maps WebAssembly
 //! operators to both, `objects` those on structs and arrays.
+//!
+//! Preconditions, each with a test in `vm/tests/preconditions` (`fusions`) in which it does not hold:
+//! - An instruction is changed or taken back only if it is the last one and lies behind the last label.
+//! - Two become one only if the first's result is in the accumulator alone, and is used once; constants fit their
+//!   fields with their sign.
+//! - A local that changes gives its older value a slot first, where the operand stack still has it.
+//! - A counted loop adds to the very local that it compares, on the left, and branches back when that holds.
+//! - An address takes in an addition only in 32 bits: with an offset only if both parts are registers.
 
 mod builder;
 mod control;
