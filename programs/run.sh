@@ -271,7 +271,7 @@ side_by_side() {
         times+=("$cpu")
     done
     awk -v name="$1" -v a="${times[0]}" -v b="${times[1]}" \
-        'BEGIN { printf "%-18s vm %6.2f s, wasmtime %6.2f s, ratio %.2f\n", name, a, b, b > 0 ? a / b : 0 }'
+        'BEGIN { printf "%-18s vm %6.2f s, wasmtime %6.2f s, ratio %.2f\n", name, a, b, (b > 0 ? a / b : 0) }'
 }
 
 cases=$(declare -F | awk '$3 ~ /^case_/ { sub(/^case_/, "", $3); print $3 }')
