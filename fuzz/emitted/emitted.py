@@ -105,7 +105,7 @@ class Run:
 class Batch:
     """Some programs in one module for each level."""
 
-    # Native programs that take longer are left out: what clang makes without optimisation takes an interpreter a thousand times as long.
+    # Native programs that take longer, unoptimised, are left out: an interpreter takes some fifty times as long.
     NATIVE_SECONDS = 0.02
     # Bytes of source: below, there is hardly any control flow; beyond, a program takes the time of ten.
     SIZES = range(12_000, 90_000)

@@ -12,7 +12,7 @@ if ! command -v csmith >/dev/null || [ ! -f /usr/include/csmith/csmith.h ]; then
 fi
 if [ -z "${ZIG:-}" ]; then
     ZIG=$tools/zig/ziglang/zig
-    [ -x "$ZIG" ] || python3 -m pip install --quiet --disable-pip-version-check --target "$tools/zig" ziglang==0.17.1 >&2
+    [ -x "$ZIG" ] || python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$tools/zig" ziglang==0.17.1 >&2
 fi
 if [ -z "${WASM_OPT:-}" ]; then
     optimiser=$tools/node_modules/binaryen/bin/wasm-opt

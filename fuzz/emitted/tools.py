@@ -72,7 +72,7 @@ def csmith(seed, rng, to):
     shape += ["--max-array-dim", rng.choice("123"), rng.choice(["--bitfields", "--no-bitfields"])]
     shape += [rng.choice(["--jumps", "--no-jumps"])]
     shape += rng.choice([[], [], ["--inline-function"], ["--no-volatiles"], ["--no-pointers"], ["--no-structs", "--no-unions"]])
-    limited(["csmith", "--seed", str(seed), "--output", str(to), *shape], 20)
+    limited(["csmith", "--seed", str(seed), "--output", to.name, *shape], 20, cwd=to.parent)
 
 
 def clang(source, to, options):
@@ -96,7 +96,7 @@ def link_native(objects, to):
     limited([zig(), "cc", "-target", "x86-linux-musl", "-static", *map(str, objects), "-o", str(to)], 600)
 
 
-NATIVE = ["--target=i386-linux-musl", "-O1", "-malign-double", "-msse2", "-mfpmath=sse", "-fno-pic"]
+NATIVE = ["--target=i386-linux-musl", "-O0", "-malign-double", "-msse2", "-mfpmath=sse", "-fno-pic"]
 
 
 def natively(command, seconds):

@@ -4,21 +4,10 @@
 //! Counts, no times: they are the same on every machine.
 
 use jit::frontend::ModuleFacts;
-use jit::{Code, CompileError, CpuFeatures, Entry, ModuleEnv, Settings, passes};
+use jit::{Code, CompileError, Entry, ModuleEnv, Settings};
 
 fn settings() -> Settings {
-    Settings {
-        cpu: CpuFeatures::default(),
-        guarded: true,
-        segment: false,
-        fuel: false,
-        interruptible: true,
-        canonical_nans: false,
-        mask_tables: true,
-        mask_memories: false,
-        passes: passes::Switches::default(),
-        tunables: Default::default(),
-    }
+    Settings { guarded: true, interruptible: true, mask_tables: true, ..Settings::default() }
 }
 
 /// Compiles the first function of a module.
