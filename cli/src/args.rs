@@ -620,7 +620,8 @@ mod tests {
         let names = definition.get_subcommands().flat_map(|c| std::iter::once(c.get_name()).chain(c.get_all_aliases()));
         let mut names: Vec<&str> = names.chain(["help"]).collect();
         let mut known = COMMANDS.to_vec();
-        (names.sort_unstable(), known.sort_unstable());
+        names.sort_unstable();
+        known.sort_unstable();
         assert_eq!(names, known);
     }
 

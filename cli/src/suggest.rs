@@ -101,13 +101,12 @@ pub(crate) fn improve(e: &mut Error, definition: &Command, command: Option<&str>
             if !others.is_empty() {
                 return retip(e, format!("'{given}' is an option of {}", others.join(", ")));
             }
-            if e.get(ContextKind::SuggestedArg).is_some() {
-                return;
-            }
             let options = definition.get_subcommands().filter(|c| own(c) || command.is_none());
             let options = options.flat_map(Command::get_arguments).filter_map(|a| a.get_long());
             match given.strip_prefix("--").and_then(|given| nearest(given, options)) {
-                Some(name) => tip(e, format!("a similar option exists: '--{name}'")),
+                // What is close is a better guess than what begins alike.
+                Some(name) => retip(e, format!("a similar option exists: '--{name}'")),
+                None if e.get(ContextKind::SuggestedArg).is_some() => {}
                 // clap's tip to pass it as a value hides that there is no such option.
                 None => drop(e.remove(ContextKind::Suggested)),
             }

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import modes
@@ -71,7 +71,8 @@ class Run:
         todo = [f for f in firsts if f not in known]
         print(f"{len(results)} batches are done already, {len(todo)} to do", flush=True)
         with ThreadPoolExecutor(a.jobs) as pool:
-            for r in pool.map(self.batch, todo):
+            for done in as_completed([pool.submit(self.batch, first) for first in todo]):
+                r = done.result()
                 results.append(r)
                 with self.done.open("a") as f:
                     f.write(json.dumps(r) + "\n")

@@ -25,7 +25,7 @@ PASSES = """-O1 -O2 -O3 -O4 -Os -Oz --code-folding --remove-unused-brs --remove-
     --simplify-locals-nonesting --merge-blocks --merge-locals --reorder-locals --code-pushing --local-cse --licm --vacuum --rse
     --ssa --ssa-nomerge --dce --precompute --precompute-propagate --optimize-instructions --pick-load-signs --dae-optimizing
     --duplicate-function-elimination --merge-similar-functions --avoid-reinterprets --tuple-optimization --reorder-functions
-    --alignment-lowering --directize --local-subtyping --const-hoisting
+    --directize --local-subtyping --const-hoisting
     --optimize-casts --once-reduction --heap-store-optimization --limit-segments --flatten""".split()
 
 FEATURES = """--mvp-features --enable-simd --enable-bulk-memory --enable-sign-ext --enable-nontrapping-float-to-int
@@ -122,7 +122,7 @@ def pass_list(rng):
 
 def vary(module, to, passes):
     """The module after those passes."""
-    limited([*wasm_opt(), *FEATURES, *passes, str(module), "-o", str(to)], 300)
+    limited([*wasm_opt(), *FEATURES, *passes, str(module), "-o", str(to)], 60)
 
 
 def seeded(*what):

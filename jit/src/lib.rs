@@ -326,7 +326,8 @@ fn observed(
     clock.phase("lower");
     observe(Stage::Lowered, &|| x64::list(&lowered, None));
     let limits = budget::Limits::new(env, own_func);
-    let places = regalloc::allocate_within(&lowered.input, &x64::regs(settings), limits.walks)?;
+    let walks = limits.walks.of(lowered.input.clobbers.len() + lowered.input.blocks.len());
+    let places = regalloc::allocate_within(&lowered.input, &x64::regs(settings), walks)?;
     clock.phase("regalloc");
     observe(Stage::Allocated, &|| x64::list(&lowered, Some(&places)));
     if cfg!(debug_assertions)

@@ -105,7 +105,7 @@ fn values_that_are_live_everywhere() {
         function(&locals(n), &format!("{set}{}{get}", "local.get 0 call $g ".repeat(n)))
     });
     // As many loops: their number times that of values.
-    let n = 2500;
+    let n = 10_000;
     let set = times(n, |i| format!("local.get 0 i32.const {i} i32.mul local.set {} ", i + 1));
     let loops = times(n, |i| format!("loop local.get {0} i32.const 1 i32.sub local.tee {0} br_if 0 end ", i + 1));
     let get = times(n, |i| format!("local.get {} call $g ", i + 1));

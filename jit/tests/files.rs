@@ -83,7 +83,6 @@ fn frontend_text(path: &Path, source: &str) -> String {
         canonical_nans: false,
         mask_tables: true,
         mask_memories: has("mask_memories"),
-        canonical_nans: false,
         passes: if has("uninlined") { all.without(passes::Pass::Inline) } else { all },
         tunables: Default::default(),
     };

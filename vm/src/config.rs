@@ -57,9 +57,6 @@ const SAMPLES: u32 = 16;
 /// Loop iterations and calls between two samples at most. A prime, so that no loop nest is always seen at the same place.
 const SAMPLE_INTERVAL: u32 = 1_009;
 
-/// Bytes of a body for which a function must run as much longer before it is compiled as one without any.
-const WORTH: u64 = 32;
-
 /// Settings from which an [`Engine`](crate::Engine) is made.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -323,10 +320,8 @@ impl Config {
             Tier::Interp | Tier::Jit => self.budget,
         }
     }
-    /// Samples after which something is compiled whose body is so long: what takes longer to compile must have taken longer to run,
-    /// since how long it will still run is best guessed from how long it has.
-    pub(crate) fn samples(&self, len: usize) -> u32 {
-        let threshold = u64::from(self.threshold) * (WORTH + len as u64) / WORTH;
-        (threshold / u64::from(self.interval())).clamp(1, u32::MAX.into()) as u32
+    /// Samples after which something is compiled.
+    pub(crate) fn samples(&self) -> u32 {
+        (self.threshold / self.interval()).max(1)
     }
 }

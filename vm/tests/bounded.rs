@@ -24,7 +24,9 @@ fn call(tier: Tier, text: &str, n: i32) -> Vec<Val> {
     let mut store = Store::new(module.engine(), ());
     let instance = Linker::new(module.engine()).instantiate(&mut store, &module).expect("nothing is missing");
     let f = instance.get_func(&mut store, "f").expect("exported");
-    f.call(&mut store, &[Val::I32(n)]).expect("does not trap")
+    let mut results = vec![Val::I32(0); f.ty(&store).results.len()];
+    f.call(&mut store, &[Val::I32(n)], &mut results).expect("does not trap");
+    results
 }
 
 /// `count` branches, each taking a hundred values of several types along to where they lie one lower, of which the `n`-th is taken.

@@ -63,7 +63,9 @@ impl Cookies {
     fn find(&mut self, dir: &Dir, cookie: u64) -> Result<u64, Errno> {
         if cookie >= NUMBERED && self.position(cookie).is_err() && self.positions.len() < MOST_NUMBERED {
             sys::list(dir.as_fd(), 0, |entry| {
-                self.cookie(entry.next);
+                if !is_dots(entry.name) {
+                    self.cookie(entry.next);
+                }
                 self.positions.len() < MOST_NUMBERED
             })?;
         }
@@ -75,6 +77,11 @@ impl Cookies {
             *self = Cookies::default();
         }
     }
+}
+
+/// Whether the host's entry is one of those that come from us.
+fn is_dots(name: &[u8]) -> bool {
+    name == b"." || name == b".."
 }
 
 /// A guest buffer being filled with entries.
@@ -131,7 +138,7 @@ impl WasiCtx {
         if room {
             let position = cookies.find(dir, cookie)?;
             sys::list(dir.as_fd(), position, |entry| {
-                if entry.name == b"." || entry.name == b".." {
+                if is_dots(entry.name) {
                     return true;
                 }
                 let kind = match entry.file_type {

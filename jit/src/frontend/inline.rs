@@ -29,7 +29,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use wasm::TypeId;
 use wasm::operators::{self, Control};
-use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, ValType};
+use wasmparser::{
+    BinaryReader, FuncValidator, FuncValidatorAllocations, Operator, OperatorsReader, ValType, ValidatorResources,
+};
 
 /// A function takes in bodies of this fraction of its own length, beside what [`Tunables`] says.
 const ROOM_FRACTION: usize = 16;
@@ -61,20 +63,24 @@ pub(super) struct Inlining<'a> {
     /// Whether the outermost call is in a loop.
     in_loop: bool,
     limits: Tunables,
+    /// What validating one body leaves for the next.
+    allocs: FuncValidatorAllocations,
 }
 
 impl<'a> Inlining<'a> {
     /// Nothing yet, in a function of that length.
     pub(super) fn new(own_func: u32, len: usize, limits: &Tunables) -> Inlining<'a> {
         let room = limits.inline_room as usize + len / ROOM_FRACTION;
-        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room, limits: *limits }
+        let allocs = FuncValidatorAllocations::default();
+        Inlining { open: vec![own_func], bodies: HashMap::new(), in_loop: false, room, limits: *limits, allocs }
     }
 
     fn body(&mut self, env: &ModuleEnv<'a>, own_func: u32) -> Option<Rc<Body<'a>>> {
         if env.module.bodies[own_func as usize].range().len() > self.limits.inline_straight as usize {
             return None;
         }
-        self.bodies.entry(own_func).or_insert_with(|| read(env, own_func, &self.limits).map(Rc::new)).clone()
+        let read = || read(env, own_func, &self.limits, &mut self.allocs).map(Rc::new);
+        self.bodies.entry(own_func).or_insert_with(read).clone()
     }
 
     /// Classes of memory that a call of a function writes and reads, whether it is built in or not. The number need not be one of a function.
@@ -105,9 +111,26 @@ fn is_straight(op: &Operator<'_>) -> bool {
 }
 
 /// Reads and validates a body; nothing if it is not valid, or not to be built into others.
-fn read<'a>(env: &ModuleEnv<'a>, own_func: u32, limits: &Tunables) -> Option<Body<'a>> {
-    let allocs = FuncValidatorAllocations::default();
-    let (mut validator, mut reader) = wasm::validate_body(env.module, env.bytes, own_func, allocs);
+fn read<'a>(
+    env: &ModuleEnv<'a>,
+    own_func: u32,
+    limits: &Tunables,
+    allocs: &mut FuncValidatorAllocations,
+) -> Option<Body<'a>> {
+    let (mut validator, reader) = wasm::validate_body(env.module, env.bytes, own_func, std::mem::take(allocs));
+    let len = env.module.bodies[own_func as usize].range().len();
+    let body = read_with(&mut validator, reader, len, limits);
+    *allocs = validator.into_allocations();
+    body
+}
+
+/// The same, of a body that is so long.
+fn read_with<'a>(
+    validator: &mut FuncValidator<ValidatorResources>,
+    mut reader: BinaryReader<'a>,
+    len: usize,
+    limits: &Tunables,
+) -> Option<Body<'a>> {
     validator.read_locals(&mut reader).ok()?;
     let n = validator.len_locals();
     if n > limits.inline_locals {
@@ -117,7 +140,7 @@ fn read<'a>(env: &ModuleEnv<'a>, own_func: u32, limits: &Tunables) -> Option<Bod
     let scan = Rc::new(prescan::scan(OperatorsReader::new(reader.clone()), n, None, &mut |_| prescan::CALL));
     let mut flow = Flow::new();
     let (mut calls, mut throws, mut effects) = (0, false, (0, 0));
-    let long = env.module.bodies[own_func as usize].range().len() > limits.inline_body as usize;
+    let long = len > limits.inline_body as usize;
     let mut ops = Vec::new();
     let mut operators = OperatorsReader::new(reader);
     while !operators.eof() {
@@ -199,6 +222,8 @@ impl<'a> Builder<'a> {
             || len > limits.inline_straight as usize
             || (len > limits.inline_outside_loops as usize && !self.in_loop())
             || self.inlining.open.len() > limits.inline_depth as usize
+            // It takes half of its length at least.
+            || len / 2 > self.inlining.room
             || self.inlining.open.iter().filter(|&&f| f == own_func).count() >= limits.inline_recursion as usize
         {
             return None;

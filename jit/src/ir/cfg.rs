@@ -324,7 +324,7 @@ mod tests {
             let cfg = Cfg::new(&f);
             for a in 0..24 {
                 // What can be reached without a block is what it does not dominate.
-                let mut seen = vec![false; 24];
+                let mut seen = [false; 24];
                 let mut work: Vec<Block> = [Func::ENTRY].into_iter().filter(|e| e.0 != a).collect();
                 while let Some(b) = work.pop() {
                     if !std::mem::replace(&mut seen[b.index()], true) {

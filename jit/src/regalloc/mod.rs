@@ -238,7 +238,7 @@ pub fn allocate(input: &Input, regs: &RegInfo) -> Output {
     allocate_within(input, regs, usize::MAX).unwrap_or_default()
 }
 
-/// The same, unless its walks would take more than so many steps for each instruction and block.
+/// The same, unless its walks would take more than so many steps.
 ///
 /// # Errors
 /// When they would.
@@ -246,7 +246,7 @@ pub fn allocate(input: &Input, regs: &RegInfo) -> Output {
 /// # Panics
 /// As [`allocate`].
 pub fn allocate_within(input: &Input, regs: &RegInfo, walks: usize) -> Result<Output, TooMuch> {
-    let mut steps = Steps::new(walks.saturating_mul(input.clobbers.len() + input.blocks.len()));
+    let mut steps = Steps::new(walks);
     let layout = layout::Layout::new(input);
     let mut lives = liveness::find(input, &layout, &mut steps)?;
     let bundles = bundles::coalesce(input, &layout, &mut lives);

@@ -207,6 +207,7 @@ mod imp {
     unsafe fn forward(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         let which = SIGNALS.iter().position(|&s| s == signal);
         let previous = which.and_then(|i| PREVIOUS[i].get());
+        // SAFETY: the kernel passes valid information.
         let sent = !unsafe { is_fault(info) };
         match previous {
             // What nobody minds is a signal that was sent; a fault would only happen again.

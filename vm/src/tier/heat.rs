@@ -59,7 +59,7 @@ pub(crate) unsafe fn sample(ctx: *mut VmContext, ip: *const Inst, budget: i64) -
     let job = |entry| Job::new(module, guarded, own_func, entry);
     let queue = module.inner.engine.queue();
     let at = if header { loops.last().copied() } else { None };
-    let enough = config.samples(module.inner.raw.bodies[own_func as usize].range().len());
+    let enough = config.samples();
     match at {
         None => {
             heat.entries.fetch_add(1, Ordering::Relaxed);

@@ -242,7 +242,7 @@ handler! {
 handler! {
     /// The word behind names two slots by 32-bit numbers: x slots from the lower half on get the values of those from the upper on.
     pub(crate) fn copy_many(s) {
-        let (count, far) = ((*s.inst()).x as usize, (*s.ip.add(1)).h);
+        let (count, far) = (s.inst().x as usize, (*s.ip.add(1)).h);
         let (from, to) = (s.fp.add((far >> 32) as usize), s.fp.add(far as u32 as usize));
         std::ptr::copy(from, to, count);
         s.next(2)

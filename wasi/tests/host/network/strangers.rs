@@ -40,6 +40,9 @@ impl Guest {
     }
 }
 
+/// A way to receive: the bytes that come.
+type Way = fn(&mut Guest, u32) -> Result<Vec<u8>>;
+
 #[test]
 fn a_socket_that_no_grant_has_bound_hears_only_whom_it_may_send_to() {
     let friend = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -50,7 +53,7 @@ fn a_socket_that_no_grant_has_bound_hears_only_whom_it_may_send_to() {
     assert_eq!(guest.bind(fd, At::V4, 0), Err(Errno::Acces));
     guest.send_to(fd, b"hello", At::V4, granted).unwrap();
     let (_, from) = friend.recv_from(&mut [0; 9]).unwrap();
-    let ways: [fn(&mut Guest, u32) -> Result<Vec<u8>>; 3] =
+    let ways: [Way; 3] =
         [|guest, fd| guest.receive_from(fd), |guest, fd| guest.receive(fd), |guest, fd| guest.read(fd, 100)];
     for receive in ways {
         guest.memory[DATA as usize..][..100].fill(0);
