@@ -202,6 +202,7 @@ guest() {
 }
 
 read_only_data=(--dir "$here/data::/data:ro")
+inputs=(--dir "$here/inputs::/inputs:ro")
 scripts=(--dir "$here/scripts::/scripts:ro")
 chip=(--dir "$here/chip::/chip:ro")
 

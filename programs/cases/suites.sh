@@ -52,7 +52,7 @@ case_mcf() { # SPEC: schedules of buses, as a flow in a network
     sha256sum <"$scratch/mcf/mcf.out"
 }
 case_milc() { # SPEC: quarks on a lattice
-    guest milc -- <"$here/data/lattice.in" | grep -viE 'time|seconds|secs'
+    guest milc -- <"$here/inputs/lattice.in" | grep -viE 'time|seconds|secs'
 }
 case_namd() { # SPEC: molecules
     own namd
@@ -68,7 +68,7 @@ case_lbm() { # SPEC: a fluid
 }
 case_astar() { # SPEC: ways on a map
     program astar
-    guest astar --dir "$resources::." "${read_only_data[@]}" -- /data/ways.cfg | grep -v 'time :'
+    guest astar --dir "$resources::." "${inputs[@]}" -- /inputs/ways.cfg | grep -v 'time :'
 }
 case_dhrystone() { # Dhrystone: its values, without its speed
     guest dhrystone -- | grep -vE 'Microseconds|per Second'

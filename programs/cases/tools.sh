@@ -15,18 +15,18 @@ case_flite() { # Flite: text becomes speech
 }
 case_resvg() { # resvg (Rust): a drawing becomes pixels
     mkdir "$scratch/pixels"
-    guest resvg "${read_only_data[@]}" --dir "$scratch/pixels::/out" -- /data/drawing.svg /out/drawing.png
+    guest resvg "${inputs[@]}" --dir "$scratch/pixels::/out" -- /inputs/drawing.svg /out/drawing.png
     sha256sum <"$scratch/pixels/drawing.png"
-    guest resvg "${read_only_data[@]}" --dir "$scratch/pixels::/out" -- /data/words.txt /out/no.png 2>&1 || echo "error: $?"
+    guest resvg "${inputs[@]}" --dir "$scratch/pixels::/out" -- /inputs/ways.cfg /out/no.png 2>&1 || echo "error: $?"
 }
 case_usvg() { # usvg (Rust): a drawing is simplified
     mkdir "$scratch/simple"
-    guest usvg "${read_only_data[@]}" --dir "$scratch/simple::/out" -- /data/drawing.svg /out/drawing.svg
+    guest usvg "${inputs[@]}" --dir "$scratch/simple::/out" -- /inputs/drawing.svg /out/drawing.svg
     cat "$scratch/simple/drawing.svg"
 }
 case_png-read() { # ITK (C++), whose function to run has the empty name: pixels that resvg made are read
     mkdir "$scratch/image"
-    guest resvg "${read_only_data[@]}" --dir "$scratch/image::/out" -- /data/drawing.svg /out/drawing.png
+    guest resvg "${inputs[@]}" --dir "$scratch/image::/out" -- /inputs/drawing.svg /out/drawing.png
     guest png-read --dir "$scratch/image::/out" -- /out/drawing.png /out/readable.json /out/image.iwi
     cat "$scratch/image/readable.json" "$scratch/image/image.iwi/index.json"
     sha256sum <"$scratch/image/image.iwi/data/data.raw"
