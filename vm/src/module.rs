@@ -431,10 +431,18 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
             "this is an HTML or XML page, not a WebAssembly module: was it downloaded from the right address?",
         );
     }
-    if bytes.iter().take(4096).any(|&b| b == 0) && !is_binary(bytes) {
-        return Some("this is neither a WebAssembly module nor one in the text format");
-    }
-    None
+    // What is cut off in the first four bytes is a damaged module.
+    let begins = is_binary(bytes) || b"\0asm".starts_with(bytes);
+    (!begins && !is_textual(bytes)).then_some("this is neither a WebAssembly module nor one in the text format")
+}
+
+/// Whether bytes may be a module in the text format.
+fn is_textual(bytes: &[u8]) -> bool {
+    cfg!(feature = "wat")
+        && std::str::from_utf8(bytes).is_ok_and(|t| {
+            let t = t.trim_start_matches('\u{feff}').trim_start();
+            t.starts_with('(') || t.starts_with(";;")
+        })
 }
 
 /// Stack for reading the text format.
@@ -448,11 +456,7 @@ pub(crate) fn binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
     }
     #[cfg(feature = "wat")]
     {
-        let looks_textual = std::str::from_utf8(&bytes).is_ok_and(|t| {
-            let t = t.trim_start_matches('\u{feff}').trim_start();
-            t.starts_with('(') || t.starts_with(";;")
-        });
-        if looks_textual {
+        if is_textual(&bytes) {
             // Reading recurses as deeply as the text nests, up to a limit.
             let parsed = on_stack(TEXT_STACK, || wat::parse_bytes(&bytes).map(Cow::into_owned));
             let parsed = parsed.map_err(|e| Error::limit(format!("no stack to read the text with: {e}")))?;
