@@ -18,6 +18,7 @@ use crate::native::code::MAX_SIZE;
 use crate::runtime::image::{self, Run};
 use crate::sys::MappedFile;
 use crate::tier::eager;
+use std::collections::HashMap;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -247,12 +248,19 @@ fn assemble(inner: &ModuleInner, functions: Vec<Compiled>, image: bool) -> Resul
         module: raw.clone(),
         validated: inner.validated.load(Ordering::Relaxed),
         facts: inner.facts.get().cloned(),
-        adapters: a.adapters.iter().map(|(a, at)| (*a, *at)).collect(),
-        stubs: a.stubs.iter().map(|(f, at)| (*f, *at)).collect(),
+        adapters: in_place(&a.adapters),
+        stubs: in_place(&a.stubs),
         image: runs,
     };
     let code_len = a.used();
     Ok(Some(Assembled { meta, funcs: a.funcs, pieces, tables, image, code: a.bytes, code_len, compiled }))
+}
+
+/// What lies where, in the order of the places: the same module gives the same file each time.
+fn in_place<T: Copy>(of: &HashMap<T, u32>) -> Vec<(T, u32)> {
+    let mut list: Vec<(T, u32)> = of.iter().map(|(what, at)| (*what, *at)).collect();
+    list.sort_unstable_by_key(|(_, at)| *at);
+    list
 }
 
 impl Assembled {
